@@ -1,0 +1,3 @@
+"""Lists the plugins of ``fixtures/``."""
+
+pytest_plugins: list[str] = []

@@ -1,0 +1,1 @@
+"""A Django app with flows, for the tests."""
