@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 from uuid import UUID
 
 
+class Record:
+    """Base of the records: made of a row, by the names of its columns."""
+
+    @classmethod
+    def read(cls, row: dict[str, Any]) -> Self:
+        """Make a record of a row; columns that it does not know are passed over."""
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__})  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True, kw_only=True)
-class TaskRecord:
-    """A task that this worker has just claimed, as ``django_pgflow.exchange`` returns it.
+class RunRecord(Record):
+    """A row of ``pgflow.runs``, without its input."""
+
+    run_id: UUID
+    flow_slug: str
+    status: str
+    output: Any
+    remaining_steps: int
+    started_at: datetime
+    completed_at: datetime | None
+    failed_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFailureRecord(Record):
+    """The first thing that went wrong in a run. ``task_index`` is None where a step failed without a task."""
+
+    step_slug: str
+    task_index: int | None
+    error_message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeRecord(Record):
+    """A row of what ``django_pgflow.exchange`` returns.
 
     Attributes:
+        kind: ``"claimed"``: a task for this worker. ``"refused"``: a report of this worker that did not count,
+            because another attempt or worker has the task, or its run has ended; only the three columns that
+            name the task and ``attempt`` are set then.
         input: For a map step the element alone; else ``{"run": <flow input>, "<dep>": <output>, ...}``.
         attempt: Which try this is, counted from 1; the fence of the report.
         max_attempts: Tries in all.
         timeout: Seconds that the handler may take.
     """
 
+    kind: str
     flow_slug: str
     run_id: UUID
     step_slug: str
     task_index: int
+    attempt: int
     input: Any
     msg_id: int
-    attempt: int
     max_attempts: int
     timeout: int
-
-    @classmethod
-    def read(cls, row: dict[str, Any]) -> TaskRecord:
-        """Make a record of a row; columns that it does not know are passed over."""
-        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +71,8 @@ class TaskReport:
     """What a worker has to say of a task that it claimed.
 
     Attributes:
-        outcome: ``"completed"``, ``"failed"`` (the database decides whether to retry) or ``"released"``
-            (given back: queued again at once, the attempt not counted).
+        outcome: ``"completed"``; ``"failed"`` (the database decides whether to retry); ``"released"`` (given back:
+            queued again at once, the attempt not counted).
         output: JSON text for ``completed``; ``"null"`` is JSON null.
         error_message: Text for ``failed``.
     """
@@ -55,14 +87,16 @@ class TaskReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exchanged:
-    """The answer to one exchange.
+class RetryRecord(Record):
+    """What became of one task that ``django_pgflow.retry_tasks`` was asked to retry.
 
     Attributes:
-        tasks: What was claimed.
-        refused: The reports that did not count, as (run_id, step_slug, task_index): another attempt or worker
-            has the task, or its run has ended.
+        outcome: ``"queued"``; or why not: ``"not_found"``, ``"not_failed"`` (the task is in another status),
+            ``"run_not_failed"`` (its step was skipped and the run went on), ``"condition"`` (the run failed by a
+            condition on its input, which no retry can change).
     """
 
-    tasks: list[TaskRecord]
-    refused: list[tuple[UUID, str, int]]
+    run_id: UUID
+    step_slug: str
+    task_index: int
+    outcome: str

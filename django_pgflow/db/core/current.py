@@ -1,0 +1,174 @@
+"""The functions of the core that our migrations install, a method a function; each returns a Query."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django_pgflow.db.query import Query
+from django_pgflow.db.records import ExchangeRecord, RetryRecord, RunFailureRecord, RunRecord, TaskReport
+
+RUN_COLUMNS = "run_id, flow_slug, status, output, remaining_steps, started_at, completed_at, failed_at"
+
+
+class Core:
+    """What the database can be asked to do with flows, runs and tasks."""
+
+    def start_flows(
+        self, flow_slug: str, inputs: Sequence[str], run_ids: Sequence[UUID | None] | None = None
+    ) -> Query[RunRecord]:
+        """Start a run for each input, in one statement.
+
+        Args:
+            flow_slug: A flow that is in the database.
+            inputs: JSON texts.
+            run_ids: An id for each input; None where the database is to choose.
+
+        Returns:
+            A record for each run, in the order of the inputs.
+
+        Source: ``django_pgflow.start_flows``, made of the same parts as ``pgflow.start_flow``.
+        """
+        return Query(
+            sql=f"select {RUN_COLUMNS} from django_pgflow.start_flows("  # noqa: S608 - a constant
+            "flow_slug => %(flow_slug)s, inputs => %(inputs)s::text[]::jsonb[], run_ids => %(run_ids)s::uuid[])",
+            params={
+                "flow_slug": flow_slug,
+                "inputs": list(inputs),
+                "run_ids": list(run_ids) if run_ids is not None else None,
+            },
+            read=RunRecord.read,
+        )
+
+    def run(self, run_id: UUID) -> Query[RunRecord]:
+        """Look at one run; no record if there is none."""
+        return Query(
+            sql=f"select {RUN_COLUMNS} from pgflow.runs where run_id = %(run_id)s",  # noqa: S608 - a constant
+            params={"run_id": run_id},
+            read=RunRecord.read,
+        )
+
+    def run_failure(self, run_id: UUID) -> Query[RunFailureRecord]:
+        """Look for what made a run fail; no record if nothing is noted."""
+        return Query(
+            sql="""
+                select s.step_slug, t.task_index, coalesce(t.error_message, s.error_message) as error_message
+                from pgflow.step_states s
+                left join pgflow.step_tasks t
+                  on t.run_id = s.run_id and t.step_slug = s.step_slug and t.status = 'failed'
+                where s.run_id = %(run_id)s and s.status = 'failed'
+                order by s.failed_at, s.step_slug, t.failed_at, t.task_index
+                limit 1
+            """,
+            params={"run_id": run_id},
+            read=RunFailureRecord.read,
+        )
+
+    def flow_input(self, run_id: UUID) -> Query[Any]:
+        """Read the input of a run; no row if there is no such run."""
+        return Query(
+            sql="select input from pgflow.runs where run_id = %(run_id)s",
+            params={"run_id": run_id},
+            read=lambda row: row["input"],
+        )
+
+    def retry_tasks(self, tasks: Sequence[tuple[UUID, str, int]]) -> Query[RetryRecord]:
+        """Retry failed tasks: their runs go on from there, finished work is kept.
+
+        Args:
+            tasks: (run_id, step_slug, task_index) of each.
+
+        Returns:
+            A record for each, saying what became of it.
+
+        Source: ``django_pgflow.retry_tasks``.
+        """
+        return Query(
+            sql="select run_id, step_slug, task_index, outcome from django_pgflow.retry_tasks("
+            "run_ids => %(run_ids)s::uuid[], step_slugs => %(step_slugs)s::text[], "
+            "task_indexes => %(task_indexes)s::integer[])",
+            params={
+                "run_ids": [task[0] for task in tasks],
+                "step_slugs": [task[1] for task in tasks],
+                "task_indexes": [task[2] for task in tasks],
+            },
+            read=RetryRecord.read,
+        )
+
+    def register_worker(self, worker_id: UUID, flow_slugs: Sequence[str], name: str) -> Query[None]:
+        """Announce a worker; must precede its first exchange.
+
+        Args:
+            worker_id: A new id.
+            flow_slugs: The flows that it serves.
+            name: Where it runs, for people: ``host:pid``.
+        """
+        return Query(
+            sql="insert into pgflow.workers (worker_id, queue_name, function_name) "
+            "values (%(worker_id)s, %(queue_name)s, %(name)s)",
+            params={"worker_id": worker_id, "queue_name": ",".join(flow_slugs), "name": name},
+            read=lambda row: None,
+        )
+
+    def heartbeat(self, worker_id: UUID) -> Query[bool]:
+        """Give a sign of life. The row says whether an operator asked this worker to stop taking work."""
+        return Query(
+            sql="update pgflow.workers set last_heartbeat_at = clock_timestamp() "
+            "where worker_id = %(worker_id)s returning deprecated_at is not null as deprecated",
+            params={"worker_id": worker_id},
+            read=lambda row: bool(row["deprecated"]),
+        )
+
+    def mark_worker_stopped(self, worker_id: UUID) -> Query[None]:
+        """Note that a worker has ended in order."""
+        return Query(
+            sql="select pgflow.mark_worker_stopped(worker_id => %(worker_id)s)",
+            params={"worker_id": worker_id},
+            read=lambda row: None,
+        )
+
+    def requeue_stalled_tasks(self) -> Query[int]:
+        """Give back the tasks whose worker fell silent; the row counts them."""
+        return Query(sql="select pgflow.requeue_stalled_tasks() as requeued", read=lambda row: int(row["requeued"]))
+
+    def exchange(
+        self, worker_id: UUID, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport] = ()
+    ) -> Query[ExchangeRecord]:
+        """Report results, then claim new tasks, in one statement and so one transaction.
+
+        A report counts only if this worker still has the task, at this attempt. Tasks that the reports release
+        can be claimed at once, by this very call.
+
+        Args:
+            worker_id: A registered worker.
+            flow_slugs: Flows to claim from; shared out fairly among them.
+            capacity: Tasks to claim at most; 0 claims none.
+            reports: Results, in any order.
+
+        Returns:
+            A record for each claimed task and for each refused report.
+
+        Source: ``django_pgflow.exchange``.
+        """
+        return Query(
+            sql="select * from django_pgflow.exchange("
+            "worker_id => %(worker_id)s, flow_slugs => %(flow_slugs)s::text[], capacity => %(capacity)s, "
+            "run_ids => %(run_ids)s::uuid[], step_slugs => %(step_slugs)s::text[], "
+            "task_indexes => %(task_indexes)s::integer[], attempts => %(attempts)s::integer[], "
+            "outcomes => %(outcomes)s::text[], outputs => %(outputs)s::text[]::jsonb[], "
+            "error_messages => %(error_messages)s::text[])",
+            params={
+                "worker_id": worker_id,
+                "flow_slugs": list(flow_slugs),
+                "capacity": capacity,
+                "run_ids": [report.run_id for report in reports],
+                "step_slugs": [report.step_slug for report in reports],
+                "task_indexes": [report.task_index for report in reports],
+                "attempts": [report.attempt for report in reports],
+                "outcomes": [report.outcome for report in reports],
+                "outputs": [report.output for report in reports],
+                "error_messages": [report.error_message for report in reports],
+            },
+            read=ExchangeRecord.read,
+        )
