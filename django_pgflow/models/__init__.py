@@ -1,7 +1,19 @@
 """The tables of the core as read-only Django models."""
 
 from django_pgflow.models.definitions import Dependency, Flow, Step
+from django_pgflow.models.rows import FailedTask, StepStateRow, StepTaskRow
 from django_pgflow.models.runtime import Run, StepState, StepTask
 from django_pgflow.models.workers import Worker
 
-__all__ = ["Dependency", "Flow", "Run", "Step", "StepState", "StepTask", "Worker"]
+__all__ = [
+    "Dependency",
+    "FailedTask",
+    "Flow",
+    "Run",
+    "Step",
+    "StepState",
+    "StepStateRow",
+    "StepTask",
+    "StepTaskRow",
+    "Worker",
+]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Self
-from uuid import UUID
 
 from django.db import models
 from django.utils import timezone
@@ -193,14 +192,10 @@ class StepStateQuerySet(base.ReadOnlyQuerySet["StepState"]):
         return self.filter(status=StepStatus.SKIPPED)
 
 
-class StepState(base.PgflowModel):
-    """A step within a run. Relations: ``run``, ``flow``, ``step``, ``tasks``."""
+class StepStateColumns(base.PgflowModel):
+    """The columns of a step state, apart from those that lead elsewhere."""
 
-    pk = models.CompositePrimaryKey("run_id", "step_slug")
     flow_slug = models.TextField(_("flow"))
-    run = models.ForeignKey(
-        Run, models.DO_NOTHING, related_name="step_states", db_constraint=False, verbose_name=_("run")
-    )
     step_slug = models.TextField(_("step"))
     status = models.TextField(_("status"), choices=StepStatus.choices)
     remaining_tasks = models.IntegerField(_("remaining tasks"), null=True)
@@ -215,6 +210,34 @@ class StepState(base.PgflowModel):
     failed_at = models.DateTimeField(_("failed at"), null=True)
     skipped_at = models.DateTimeField(_("skipped at"), null=True)
 
+    class Meta(base.PgflowModel.Meta):
+        abstract = True
+
+    @property
+    def completed_tasks(self) -> int | None:
+        """How many of its tasks are done; None while their number is unknown."""
+        if self.initial_tasks is None:
+            return None
+        return self.initial_tasks - (self.remaining_tasks if self.remaining_tasks is not None else self.initial_tasks)
+
+    @property
+    def ended_at(self) -> Any:
+        """When it completed, failed or was skipped; None before."""
+        return self.completed_at or self.failed_at or self.skipped_at
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Time from its start to its end, or until now; None if it has not started."""
+        return duration(self.started_at, self.ended_at)
+
+
+class StepState(StepStateColumns):
+    """A step within a run. Relations: ``run``, ``flow``, ``step``, ``tasks``."""
+
+    pk = models.CompositePrimaryKey("run_id", "step_slug")
+    run = models.ForeignKey(
+        Run, models.DO_NOTHING, related_name="step_states", db_constraint=False, verbose_name=_("run")
+    )
     flow = models.ForeignObject(
         Flow,
         on_delete=models.DO_NOTHING,
@@ -234,30 +257,14 @@ class StepState(base.PgflowModel):
 
     objects = StepStateQuerySet.as_manager()
 
-    class Meta(base.PgflowModel.Meta):
+    class Meta(StepStateColumns.Meta):
+        abstract = False
         db_table = base.table("step_states")
         verbose_name = _("step state")
         verbose_name_plural = _("step states")
 
     def __str__(self) -> str:
         return f"{self.run_id}/{self.step_slug}"
-
-    @property
-    def completed_tasks(self) -> int | None:
-        """How many of its tasks are done; None while their number is unknown."""
-        if self.initial_tasks is None:
-            return None
-        return self.initial_tasks - (self.remaining_tasks if self.remaining_tasks is not None else self.initial_tasks)
-
-    @property
-    def ended_at(self) -> Any:
-        """When it completed, failed or was skipped; None before."""
-        return self.completed_at or self.failed_at or self.skipped_at
-
-    @property
-    def duration(self) -> timedelta | None:
-        """Time from its start to its end, or until now; None if it has not started."""
-        return duration(self.started_at, self.ended_at)
 
 
 class StepTaskQuerySet(base.ReadOnlyQuerySet["StepTask"]):
@@ -280,21 +287,17 @@ class StepTaskQuerySet(base.ReadOnlyQuerySet["StepTask"]):
         return self.filter(status=TaskStatus.FAILED, failed_at__isnull=False)
 
 
-class StepTask(base.PgflowModel):
-    """One unit of work of a step within a run.
+class StepTaskColumns(base.PgflowModel):
+    """The columns of a step task, apart from those that lead elsewhere.
 
-    Relations: ``run``, ``flow``, ``step``, ``step_state``, ``last_worker``. ``input`` is the element of a map task; the
-    input of a task of a single step is made of the outputs of its dependencies, and None here.
+    ``input`` is the element of a map task; the input of a task of a single step is made of the outputs of its
+    dependencies, and None here.
     """
 
-    pk = models.CompositePrimaryKey("run_id", "step_slug", "task_index")
     flow_slug = models.TextField(_("flow"))
-    run = models.ForeignKey(
-        Run, models.DO_NOTHING, related_name="step_tasks", db_constraint=False, verbose_name=_("run")
-    )
     step_slug = models.TextField(_("step"))
-    message_id = models.BigIntegerField(_("message id"), null=True)
     task_index = models.IntegerField(_("index"), help_text=_("Place of the element in a map step's array, from 0"))
+    message_id = models.BigIntegerField(_("message id"), null=True)
     status = models.TextField(_("status"), choices=TaskStatus.choices)
     attempts_count = models.IntegerField(_("attempts"))
     error_message = models.TextField(_("error"), null=True)
@@ -303,6 +306,35 @@ class StepTask(base.PgflowModel):
     started_at = models.DateTimeField(_("started at"), null=True)
     completed_at = models.DateTimeField(_("completed at"), null=True)
     failed_at = models.DateTimeField(_("failed at"), null=True)
+    requeued_count = models.IntegerField(_("requeued"), help_text=_("Times given back because a worker fell silent"))
+    last_requeued_at = models.DateTimeField(_("last requeued at"), null=True)
+    permanently_stalled_at = models.DateTimeField(_("permanently stalled at"), null=True)
+    input = models.JSONField(_("input"), null=True)
+
+    class Meta(base.PgflowModel.Meta):
+        abstract = True
+
+    @property
+    def ended_at(self) -> Any:
+        """When it completed or failed; None before."""
+        return self.completed_at or self.failed_at
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Time of its last attempt, or until now; None if none is in work or done."""
+        return duration(self.started_at, self.ended_at)
+
+
+class StepTask(StepTaskColumns):
+    """One unit of work of a step within a run.
+
+    Relations: ``run``, ``flow``, ``step``, ``step_state``, ``last_worker``.
+    """
+
+    pk = models.CompositePrimaryKey("run_id", "step_slug", "task_index")
+    run = models.ForeignKey(
+        Run, models.DO_NOTHING, related_name="step_tasks", db_constraint=False, verbose_name=_("run")
+    )
     last_worker = models.ForeignKey(
         Worker,
         models.DO_NOTHING,
@@ -311,11 +343,6 @@ class StepTask(base.PgflowModel):
         db_constraint=False,
         verbose_name=_("last worker"),
     )
-    requeued_count = models.IntegerField(_("requeued"), help_text=_("Times given back because a worker fell silent"))
-    last_requeued_at = models.DateTimeField(_("last requeued at"), null=True)
-    permanently_stalled_at = models.DateTimeField(_("permanently stalled at"), null=True)
-    input = models.JSONField(_("input"), null=True)
-
     flow = models.ForeignObject(
         Flow,
         on_delete=models.DO_NOTHING,
@@ -343,7 +370,8 @@ class StepTask(base.PgflowModel):
 
     objects = StepTaskQuerySet.as_manager()
 
-    class Meta(base.PgflowModel.Meta):
+    class Meta(StepTaskColumns.Meta):
+        abstract = False
         db_table = base.table("step_tasks")
         verbose_name = _("step task")
         verbose_name_plural = _("step tasks")
@@ -352,22 +380,7 @@ class StepTask(base.PgflowModel):
     def __str__(self) -> str:
         return f"{self.run_id}/{self.step_slug}/{self.task_index}"
 
-    @property
-    def ended_at(self) -> Any:
-        """When it completed or failed; None before."""
-        return self.completed_at or self.failed_at
-
-    @property
-    def duration(self) -> timedelta | None:
-        """Time of its last attempt, or until now; None if it has not started."""
-        return duration(self.started_at, self.ended_at)
-
 
 def duration(started_at: Any, ended_at: Any) -> timedelta | None:
     """Return the time between two moments; until now without an end, None without a start."""
     return (ended_at or timezone.now()) - started_at if started_at else None
-
-
-def task_key(run_id: UUID | str, step_slug: str, task_index: int | None = None) -> str:
-    """Return the text by which the views name a step state or, with an index, a task."""
-    return "/".join([str(run_id), step_slug] + ([] if task_index is None else [str(task_index)]))
