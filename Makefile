@@ -1,0 +1,81 @@
+# Everything runs in .venv, made on first use. Another Python: make demo PYTHON=python3.13
+SHELL := /bin/bash
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# -- try it
+
+.PHONY: demo
+demo: $(VENV)/.installed-demo ## start the example project, and stay until Ctrl-C (PORT=8000)
+	@$(BIN)/python -m example_project.demo --port "$(PORT)"
+
+.PHONY: demo-once
+demo-once: $(VENV)/.installed-demo ## run the example flows to their end, check them, and stop (PORT=8000; 0 takes a free one)
+	@$(BIN)/python -m example_project.demo --once --port "$(PORT)"
+
+.PHONY: demo-clean
+demo-clean: ## throw away the demo's data
+	rm -rf .demo
+
+# -- work on it
+
+.PHONY: test
+test: $(VENV)/.installed-dev ## run the tests (PG=16, DATABASE_URL=postgres://..., ARGS="-k name")
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.installed-dev ## check style and imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@if grep -q '^\[tool\.importlinter\]' pyproject.toml || test -f .importlinter; then $(BIN)/lint-imports; fi
+
+.PHONY: types
+types: $(VENV)/.installed-dev ## check types
+	$(BIN)/mypy
+
+.PHONY: package
+package: $(VENV)/.installed-dev ## build the wheel, install it elsewhere, and migrate an empty project with it
+	@$(BIN)/python -m tests.project.check_package
+
+.PHONY: ready
+ready: lint types test package ## all that CI checks
+
+.PHONY: bench
+bench: $(VENV)/.installed-dev ## measure
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(VENV)/.installed-dev ## make the pictures of the admin
+	@$(BIN)/python -m tests.browser.screenshots $(ARGS)
+
+.PHONY: clean
+clean: demo-clean ## throw away the virtual environment, too
+	rm -rf $(VENV) dist build
+
+# -- the virtual environment; the stamps let a second run skip the installation
+
+$(BIN)/python:
+	@$(PYTHON) -c 'pass' || { echo "There is no $(PYTHON). Install Python 3.11 or later, or name it: make demo PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) -V 2>&1). Python 3.11 or later is needed; if it has another name: make demo PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { \
+	  echo "$(PYTHON) lacks the module venv or ensurepip. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed-%: pyproject.toml | $(BIN)/python
+	@echo "Installing (a minute at most, once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]' || { \
+	  echo "The installation failed; the lines above say why." >&2; \
+	  echo "If they speak of a compiler (gcc, cc, clang): there is no ready-made wheel of that package for this Python and" >&2; \
+	  echo "machine. Install a compiler (apt install build-essential python3-dev), or take another Python: PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@touch $@

@@ -1,0 +1,1 @@
+"""`python -m example_project.demo`: the whole example project in one terminal. `make demo` calls it."""
