@@ -1,0 +1,321 @@
+"""The steps of a flow, and the making of them from functions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, ParamSpec, TypedDict, TypeVar
+
+from django_pgflow import exceptions
+from django_pgflow.dsl import codec, options, signatures, slugs
+from django_pgflow.dsl.context import Context
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class StepOptions(TypedDict, total=False):
+    """What the decorators take.
+
+    Attributes:
+        slug: The step's slug; by default the name of the function.
+        depends_on: Steps, or their slugs, that must end before, besides those that parameters name.
+        max_attempts, base_delay, timeout, start_delay: As in ``options.Options``; durations in seconds.
+    """
+
+    slug: str
+    depends_on: Sequence[Step[..., Any] | str]
+    max_attempts: int | None
+    base_delay: options.Seconds | None
+    timeout: options.Seconds | None
+    start_delay: options.Seconds | None
+
+
+class MapOptions(StepOptions, total=False):
+    """What the decorator of a map takes.
+
+    Attributes:
+        over: The array or map step whose output gives the elements; without it the flow's input does.
+    """
+
+    over: Step[..., Any] | str | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step(Generic[P, R]):
+    """A node of a flow. Called, it is the plain function.
+
+    Attributes:
+        func: The handler.
+        flow_slug: The flow that it belongs to.
+        slug: Its name there.
+        depends_on: Slugs of all steps that must end before, in order: those of parameters, then the others.
+        options: Its own options; None is inherited from the flow.
+        signature: What the handler asks for.
+        location: ``"file:line"`` of the handler.
+    """
+
+    kind: ClassVar[str] = "single"
+    """``"single"``, ``"array"`` or ``"map"``: what the flow declares."""
+    step_type: ClassVar[str] = "single"
+    """``"single"`` or ``"map"``: what the database knows."""
+
+    func: Callable[P, R]
+    flow_slug: str
+    slug: str
+    depends_on: tuple[str, ...]
+    options: options.Options
+    signature: signatures.Signature
+    location: str
+
+    def __post_init__(self) -> None:
+        """Take over name and docstring of the function, so that tools see through to it."""
+        names = {name: getattr(self.func, name, None) for name in functools.WRAPPER_ASSIGNMENTS}
+        vars(self).update(names, __wrapped__=self.func)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the handler."""
+        return self.func(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.flow_slug}.{self.slug}>"
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the handler is a coroutine function."""
+        return self.signature.is_async
+
+    @property
+    def max_attempts(self) -> int | None:
+        """Tries of each task; None as the flow."""
+        return self.options.max_attempts
+
+    @property
+    def base_delay(self) -> int | None:
+        """Seconds; None as the flow."""
+        return self.options.base_delay
+
+    @property
+    def timeout(self) -> int | None:
+        """Seconds; None as the flow."""
+        return self.options.timeout
+
+    @property
+    def start_delay(self) -> int | None:
+        """Seconds; None for no delay."""
+        return self.options.start_delay
+
+    @property
+    def wants_flow_input(self) -> bool:
+        """Whether the handler asks for the run's input and its task does not bring it, as a map's does not."""
+        return False
+
+    def arguments(
+        self, task_input: Any, *, context: Context, flow_input: Any = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return what to call the handler with.
+
+        Args:
+            task_input: ``{"run": <flow input>, "<dep>": <output>, ...}``; a skipped dependency has no key.
+            context: The task, for a parameter ``ctx``.
+            flow_input: The run's input, where ``task_input`` does not bring it.
+
+        Raises:
+            TypeError: A dependency was skipped and its parameter has no default.
+        """
+        outputs = {slug: output for slug, output in task_input.items() if slug != "run"}
+        values = {
+            "flow_input": task_input.get("run", flow_input),
+            "input": task_input,
+            "deps": outputs,
+            "ctx": context,
+        }
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for argument in self.signature.arguments:
+            if argument.source != "dep":
+                value = values[argument.source]
+            elif argument.name in outputs:
+                value = outputs[argument.name]
+            elif argument.has_default:
+                value = argument.default
+            else:
+                raise TypeError(
+                    f"The handler of step {self.slug!r} needs the output of {argument.name!r}, which has none in this "
+                    f"run: it was skipped. Give the parameter a default value: {argument.name}=None."
+                )
+            argument.pass_on(value, args, kwargs)
+        return args, kwargs
+
+    def encode_output(self, value: Any) -> str:
+        """Return what the handler returned as JSON text.
+
+        Raises:
+            NotSerializable: It cannot be stored, or is not what this kind of step returns.
+        """
+        return codec.dumps(value)
+
+
+class ArrayStep(Step[P, R]):
+    """A step that returns a list, for a map to run over."""
+
+    kind = "array"
+
+    def encode_output(self, value: Any) -> str:
+        """Return what the handler returned as JSON text; it must be a list or a tuple."""
+        if not isinstance(value, list | tuple):
+            raise exceptions.NotSerializable(
+                "$", f"the step {self.slug!r} is an array step and must return a list, not a {type(value).__name__}."
+            )
+        return super().encode_output(value)
+
+
+class MapStep(Step[P, R]):
+    """A step with one task for each element of an array."""
+
+    kind = "map"
+    step_type = "map"
+
+    @property
+    def wants_flow_input(self) -> bool:
+        """Whether the handler asks for the run's input, which the task of a map does not bring."""
+        return self.signature.asks_for("flow_input")
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it maps over the run's input."""
+        return not self.depends_on
+
+    def arguments(
+        self, task_input: Any, *, context: Context, flow_input: Any = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return what to call the handler with; ``task_input`` is the element."""
+        values = {"item": task_input, "flow_input": flow_input, "ctx": context}
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for argument in self.signature.arguments:
+            argument.pass_on(values[argument.source], args, kwargs)
+        return args, kwargs
+
+
+def make(
+    cls: type[Step[P, R]],
+    func: Callable[P, R],
+    given: Mapping[str, Any],
+    *,
+    flow_slug: str,
+    before: Mapping[str, Step[..., Any]],
+) -> Step[P, R]:
+    """Make a step of a function and the arguments of its decorator.
+
+    Args:
+        cls: Step, ArrayStep or MapStep. A Step whose handler is annotated to return a list becomes an ArrayStep.
+        func: The handler.
+        given: Keys of StepOptions, for MapStep of MapOptions.
+        flow_slug: The flow.
+        before: The flow's steps so far, by slug.
+
+    Raises:
+        FlowDefinitionError: Something is wrong; the message begins with file and line.
+    """
+    place = signatures.location(func)
+    is_map = issubclass(cls, MapStep)
+    known = (MapOptions if is_map else StepOptions).__annotations__
+    name = given.get("slug") or getattr(func, "__name__", repr(func))
+    owner = f"step {name!r}"
+    options.refuse_unknown(given, known, owner=owner[0].upper() + owner[1:], location=place)
+    signature = signatures.read(func, is_map=is_map, steps=before, owner=owner)
+    slug = slugs.check_step_slug(name, location=place)
+    if slug in before:
+        raise exceptions.FlowDefinitionError(
+            f"The flow {flow_slug!r} has two steps {slug!r}; the other stands at {before[slug].location}. "
+            "Rename one, or give it a slug=.",
+            location=place,
+            check_id="pgflow.E005",
+        )
+    others = _slugs_of(given.get("depends_on") or (), "depends_on", owner, flow_slug, before, place)
+    if is_map:
+        dependencies = _source(given.get("over"), others, owner, flow_slug, before, place)
+    else:
+        dependencies = [*signature.dependencies, *others]
+    if cls is Step and signature.returns_list:
+        cls = ArrayStep
+    return cls(
+        func=func,
+        flow_slug=flow_slug,
+        slug=slug,
+        depends_on=tuple(dict.fromkeys(dependencies)),
+        options=options.read({key: given[key] for key in options.LEAST if key in given}, owner=owner, location=place),
+        signature=signature,
+        location=place,
+    )
+
+
+def _source(
+    over: Any,
+    others: list[str],
+    owner: str,
+    flow_slug: str,
+    before: Mapping[str, Step[..., Any]],
+    place: str,
+) -> list[str]:
+    """Return the one dependency of a map step in a list, or no dependency for a root map."""
+    sources = _slugs_of([over], "over", owner, flow_slug, before, place) if over is not None else []
+    if set(others) - set(sources):
+        raise exceptions.FlowDefinitionError(
+            f"The map {owner} can depend on the one step that it maps over, and on no other: "
+            f"{', '.join([*sources, *others])}. "
+            + (
+                "Let an array step between depend on all of them."
+                if sources or len(others) > 1
+                else f"If it is to map over {others[0]!r}, write over= instead of depends_on=."
+            ),
+            location=place,
+            check_id="pgflow.E010",
+        )
+    for source in sources:
+        if before[source].kind == "single":
+            raise exceptions.FlowDefinitionError(
+                f"The map {owner} cannot run over {source!r}, which is neither an array step nor a map. "
+                f"Declare {source!r} with @flow.array (or annotate it `-> list`), and let it return a list.",
+                location=place,
+                check_id="pgflow.E011",
+            )
+    return sources
+
+
+def _slugs_of(
+    named: Any,
+    option: str,
+    owner: str,
+    flow_slug: str,
+    before: Collection[str],
+    place: str,
+) -> list[str]:
+    """Return the slugs of steps that an option names by Step or slug."""
+
+    def error(reason: str, check_id: str = "pgflow.E006") -> exceptions.FlowDefinitionError:
+        return exceptions.FlowDefinitionError(f"{option}= of {owner}: {reason}", location=place, check_id=check_id)
+
+    if option == "over" and isinstance(named[0], list | tuple):
+        raise error("a map runs over one step. Let an array step between join several.", "pgflow.E010")
+    if isinstance(named, str | Step) or not isinstance(named, Sequence | Collection):
+        raise error(f"give a list of steps or slugs, not {named!r}.")
+    found = []
+    for one in named:
+        if isinstance(one, Step):
+            if one.flow_slug != flow_slug:
+                raise error(f"{one.slug!r} is a step of another flow, {one.flow_slug!r}.")
+            slug = one.slug
+        elif isinstance(one, str):
+            slug = one
+        else:
+            raise error(f"{one!r} is neither a step nor a slug. Is it decorated?")
+        if slug not in before:
+            raise error(
+                f"{slug!r} is no earlier step.{slugs.did_you_mean(slug, before)} "
+                f"Earlier steps: {', '.join(before) or 'none'}."
+            )
+        found.append(slug)
+    return found
