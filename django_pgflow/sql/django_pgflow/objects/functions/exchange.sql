@@ -1,0 +1,72 @@
+-- A worker's one statement: takes its reports, then claims up to so many due tasks, shared fairly among flows. What
+-- the reports release can be claimed by the same call. Reports as _report_tasks takes them, in parallel arrays.
+-- Returns the claimed tasks, and the reports that did not count.
+-- Locks as _report_tasks and then as _claim_visible, which waits for nobody.
+create function django_pgflow.exchange(
+  worker_id uuid,
+  flow_slugs text[],
+  capacity integer,
+  run_ids uuid[] default '{}',
+  step_slugs text[] default '{}',
+  task_indexes integer[] default '{}',
+  attempts integer[] default '{}',
+  outcomes text[] default '{}',
+  outputs jsonb[] default '{}',
+  error_messages text[] default '{}'
+)
+returns setof django_pgflow.exchange_record
+language plpgsql
+set search_path to ''
+as $$
+#variable_conflict use_column
+declare
+  v_counted integer[];
+  v_flows_count integer := cardinality(exchange.flow_slugs);
+  v_first integer := floor(random() * v_flows_count)::integer;
+  v_flow_slug text;
+  v_quota integer;
+  v_taken integer;
+  v_left integer := exchange.capacity;
+  v_full_slugs text[] := '{}';
+begin
+  if cardinality(exchange.run_ids) > 0 then
+    v_counted := pgflow._report_tasks(
+      exchange.run_ids, exchange.step_slugs, exchange.task_indexes, exchange.outcomes, exchange.outputs,
+      exchange.error_messages, exchange.attempts, exchange.worker_id
+    );
+    if cardinality(v_counted) < cardinality(exchange.run_ids) then
+      return query
+        select
+          'refused'::text, null::text, given.run_id, given.step_slug, given.task_index, given.attempt, null::jsonb,
+          null::bigint, null::integer, null::integer
+        from unnest(exchange.run_ids, exchange.step_slugs, exchange.task_indexes, exchange.attempts)
+          with ordinality as given (run_id, step_slug, task_index, attempt, position)
+        where given.position <> all (v_counted);
+    end if;
+  end if;
+
+  -- An equal share for each flow, begun at another one each time; what one leaves goes to those after it.
+  for v_place in 0 .. v_flows_count - 1 loop
+    exit when v_left <= 0;
+    v_flow_slug := exchange.flow_slugs[(v_first + v_place) % v_flows_count + 1];
+    v_quota := ceil(v_left::numeric / (v_flows_count - v_place))::integer;
+    return query select * from django_pgflow._claim_visible(v_flow_slug, v_quota, exchange.worker_id);
+    get diagnostics v_taken = row_count;
+    v_left := v_left - v_taken;
+    if v_taken = v_quota then
+      v_full_slugs := v_full_slugs || v_flow_slug;
+    end if;
+  end loop;
+  -- What is left then goes to the flows that had more than their share.
+  foreach v_flow_slug in array v_full_slugs loop
+    exit when v_left <= 0;
+    return query select * from django_pgflow._claim_visible(v_flow_slug, v_left, exchange.worker_id);
+    get diagnostics v_taken = row_count;
+    v_left := v_left - v_taken;
+  end loop;
+
+  perform django_pgflow._note_waiting(
+    exchange.worker_id, exchange.flow_slugs, exchange.capacity > 0 and v_left = exchange.capacity
+  );
+end;
+$$;

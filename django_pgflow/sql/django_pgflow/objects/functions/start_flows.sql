@@ -1,0 +1,26 @@
+-- Starts a run for each input, and returns the runs in the order of the inputs; they may already have ended.
+create function django_pgflow.start_flows(
+  flow_slug text,
+  inputs jsonb[],
+  run_ids uuid[] default null
+)
+returns setof pgflow.runs
+language plpgsql
+set search_path to ''
+as $$
+declare
+  v_run_ids uuid[] := array(
+    select coalesce(given.run_id, gen_random_uuid())
+    from unnest(start_flows.inputs, start_flows.run_ids) with ordinality as given (input, run_id, position)
+    where given.position <= cardinality(start_flows.inputs)
+    order by given.position
+  );
+begin
+  perform pgflow._start_runs(start_flows.flow_slug, v_run_ids, start_flows.inputs);
+  return query
+    select r.*
+    from unnest(v_run_ids) with ordinality as started (run_id, position)
+    join pgflow.runs r on r.run_id = started.run_id
+    order by started.position;
+end;
+$$;

@@ -1,0 +1,2 @@
+-- Removes what stands beside the core.
+drop schema django_pgflow cascade;

@@ -1,0 +1,25 @@
+-- What stands beside the core: the workers' exchange, control functions, views for the admin.
+
+set local check_function_bodies = off;
+
+create schema django_pgflow;
+comment on schema django_pgflow is 'Installed by django-pgflow.';
+
+\ir ../../objects/tables/010_waiting_workers.sql
+
+\ir ../../objects/types/exchange_record.sql
+
+\ir ../../objects/functions/_claim_visible.sql
+\ir ../../objects/functions/_note_waiting.sql
+\ir ../../objects/functions/_requeue_tasks.sql
+\ir ../../objects/functions/_resume_runs.sql
+\ir ../../objects/functions/_set_aside.sql
+\ir ../../objects/functions/exchange.sql
+\ir ../../objects/functions/notify_queued.sql
+\ir ../../objects/functions/retry_tasks.sql
+\ir ../../objects/functions/start_flows.sql
+
+\ir ../../objects/views/step_state_rows.sql
+\ir ../../objects/views/step_task_rows.sql
+
+\ir ../../objects/grants/public.sql

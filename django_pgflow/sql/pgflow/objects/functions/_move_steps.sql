@@ -1,0 +1,81 @@
+-- Moves steps and runs on after tasks were reported. Arrays in parallel, a place a task; verdicts as _report_tasks
+-- gives them. Completions come before failures.
+-- Called by _report_tasks, which has locked runs and step states.
+create function pgflow._move_steps(
+  run_ids uuid[],
+  step_slugs text[],
+  verdicts text[],
+  error_messages text[]
+)
+returns void
+language plpgsql
+set search_path to ''
+as $$
+declare
+  v_ended_run_ids uuid[];
+  v_ended_step_slugs text[];
+  v_failed_run_ids uuid[];
+  v_failed_step_slugs text[];
+  v_failed_modes text[];
+  v_failed_errors text[];
+begin
+  -- 1. Count completed tasks; a step without remaining ones is completed, with its output.
+  with counted as (
+    select task.run_id, task.step_slug, count(*)::integer as completed_count
+    from unnest(_move_steps.run_ids, _move_steps.step_slugs, _move_steps.verdicts) as task (run_id, step_slug, verdict)
+    where task.verdict = 'completed'
+    group by task.run_id, task.step_slug
+  ),
+  moved as (
+    update pgflow.step_states s
+    set
+      remaining_tasks = s.remaining_tasks - counted.completed_count,
+      status = case when s.remaining_tasks = counted.completed_count then 'completed' else s.status end,
+      completed_at = case when s.remaining_tasks = counted.completed_count then greatest(now(), s.started_at) end,
+      output = case
+        when s.remaining_tasks = counted.completed_count then pgflow._step_output(s.flow_slug, s.run_id, s.step_slug)
+      end
+    from counted
+    where s.run_id = counted.run_id
+      and s.step_slug = counted.step_slug
+    returning s.run_id, s.step_slug, s.status
+  )
+  select array_agg(m.run_id), array_agg(m.step_slug)
+  into v_ended_run_ids, v_ended_step_slugs
+  from moved m
+  where m.status = 'completed';
+
+  if v_ended_run_ids is not null then
+    perform pgflow._release_dependents(v_ended_run_ids, v_ended_step_slugs);
+  end if;
+
+  -- 2. Fail or skip the steps of failed tasks; the first error of a step is kept.
+  select array_agg(f.run_id), array_agg(f.step_slug), array_agg(f.mode), array_agg(f.error_message)
+  into v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_failed_errors
+  from (
+    select distinct on (task.run_id, task.step_slug)
+      task.run_id,
+      task.step_slug,
+      case when task.verdict = 'violation' then 'fail' else d.when_exhausted end as mode,
+      task.error_message
+    from unnest(
+      _move_steps.run_ids, _move_steps.step_slugs, _move_steps.verdicts, _move_steps.error_messages
+    ) with ordinality as task (run_id, step_slug, verdict, error_message, position)
+    join pgflow.runs r on r.run_id = task.run_id
+    join pgflow.steps d on d.flow_slug = r.flow_slug and d.step_slug = task.step_slug
+    where task.verdict in ('failed', 'violation')
+    order by task.run_id, task.step_slug, task.position
+  ) as f;
+
+  if v_failed_run_ids is not null then
+    perform pgflow._end_failed_steps(v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_failed_errors);
+  end if;
+
+  -- 3. Follow up only where a step ended.
+  if v_ended_run_ids is not null or v_failed_run_ids is not null then
+    perform pgflow._advance(array(
+      select distinct u.run_id from unnest(v_ended_run_ids || v_failed_run_ids) as u (run_id) order by u.run_id
+    ));
+  end if;
+end;
+$$;

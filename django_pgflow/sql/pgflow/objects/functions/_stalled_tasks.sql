@@ -1,0 +1,43 @@
+-- The started tasks whose timeout ended more than 30 seconds ago, of started runs and steps.
+-- Found by the messages, of which a queue holds only those of live tasks, so that no history is searched; a started
+-- task without a message is found by the index on the message id.
+-- Called by requeue_stalled_tasks. Locks nothing.
+create function pgflow._stalled_tasks()
+returns table (
+  run_id uuid,
+  step_slug text,
+  task_index integer
+)
+language plpgsql
+set search_path to ''
+as $$
+#variable_conflict use_column
+declare
+  v_flow_slug text;
+  v_message_ids bigint[];
+begin
+  for v_flow_slug in
+    select f.flow_slug
+    from pgflow.flows f
+    join pgmq.meta q on q.queue_name = f.flow_slug
+    order by f.flow_slug
+  loop
+    execute format('select array_agg(q.msg_id) from pgmq.%I q', pgmq.format_table_name(v_flow_slug, 'q'))
+    into v_message_ids;
+    return query
+      select t.run_id, t.step_slug, t.task_index
+      from pgflow.step_tasks t
+      join pgflow.runs r on r.run_id = t.run_id
+      join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
+      join pgflow.steps d on d.flow_slug = t.flow_slug and d.step_slug = t.step_slug
+      join pgflow.flows f on f.flow_slug = t.flow_slug
+      where t.flow_slug = v_flow_slug
+        and (t.message_id = any (v_message_ids) or t.message_id is null)
+        and t.status = 'started'
+        and t.permanently_stalled_at is null
+        and t.started_at < now() - make_interval(secs => coalesce(d.opt_timeout, f.opt_timeout) + 30)
+        and s.status = 'started'
+        and r.status = 'started';
+  end loop;
+end;
+$$;

@@ -1,0 +1,12 @@
+-- Completes a run that has no step left. Harmless when called again.
+-- Locks the run.
+create function pgflow.maybe_complete_run(run_id uuid)
+returns void
+language plpgsql
+set search_path to ''
+as $$
+begin
+  perform from pgflow.runs r where r.run_id = maybe_complete_run.run_id for no key update;
+  perform pgflow._complete_runs(array[maybe_complete_run.run_id]);
+end;
+$$;

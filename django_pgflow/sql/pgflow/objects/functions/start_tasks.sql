@@ -1,0 +1,14 @@
+-- Claims the queued tasks behind messages that a worker has read; all else is passed over. See _claim_tasks.
+create function pgflow.start_tasks(
+  flow_slug text,
+  msg_ids bigint[],
+  worker_id uuid
+)
+returns setof pgflow.step_task_record
+language sql
+set search_path to ''
+as $$
+  select
+    start_tasks.flow_slug, c.run_id, c.step_slug, c.input, c.msg_id, c.task_index, c.flow_input
+  from pgflow._claim_tasks(start_tasks.flow_slug, start_tasks.msg_ids, start_tasks.worker_id) c
+$$;
