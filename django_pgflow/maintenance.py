@@ -1,0 +1,73 @@
+"""Giving back what dead workers held, and what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django_pgflow.db.query import Query
+from django_pgflow.db.records import Record
+
+SWEEP_LOCK = 0x7067666C  # "pgfl"
+"""Advisory lock, held by the transaction that sweeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldTask(Record):
+    """A started task of a worker."""
+
+    run_id: UUID
+    step_slug: str
+    task_index: int
+    attempt: int
+
+
+def sweep() -> Query[int | None]:
+    """Give back the tasks that fell silent, unless another worker is doing so.
+
+    Returns:
+        A row that counts them; None if another worker has the lock.
+    """
+    return Query(
+        sql="select case when pg_catalog.pg_try_advisory_xact_lock(%(lock)s) "
+        "then pgflow.requeue_stalled_tasks() end as requeued",
+        params={"lock": SWEEP_LOCK},
+        read=lambda row: row["requeued"],
+    )
+
+
+def held_tasks(worker_id: UUID, flow_slugs: Sequence[str]) -> Query[HeldTask]:
+    """Ask which tasks the database thinks that a worker is executing, in the runs that live."""
+    return Query(
+        sql="""
+            select t.run_id, t.step_slug, t.task_index, t.attempts_count as attempt
+            from pgflow.runs r
+            join pgflow.step_tasks t on t.run_id = r.run_id
+            where r.status = 'started'
+              and r.flow_slug = any(%(flow_slugs)s::text[])
+              and t.status = 'started'
+              and t.last_worker_id = %(worker_id)s
+        """,
+        params={"worker_id": worker_id, "flow_slugs": list(flow_slugs)},
+        read=HeldTask.read,
+    )
+
+
+def has_work(flow_slugs: Sequence[str]) -> Query[bool]:
+    """Ask whether any run of these flows has a task that is queued, due or not, or in some worker's hands."""
+    return Query(
+        sql="""
+            select exists (
+              select 1
+              from pgflow.runs r
+              join pgflow.step_tasks t on t.run_id = r.run_id
+              where r.status = 'started'
+                and r.flow_slug = any(%(flow_slugs)s::text[])
+                and t.status in ('queued', 'started')
+                and t.permanently_stalled_at is null
+            ) as has_work
+        """,
+        params={"flow_slugs": list(flow_slugs)},
+        read=lambda row: bool(row["has_work"]),
+    )

@@ -1,0 +1,167 @@
+"""The one statement of the worker's hot path, carried through whatever the database does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+from uuid import UUID
+
+import psycopg
+
+from django_pgflow import maintenance
+from django_pgflow.db.core.current import Core
+from django_pgflow.db.records import ExchangeRecord, TaskReport
+from django_pgflow.worker import session
+from django_pgflow.worker.task import TaskKey, storable
+
+logger = logging.getLogger(__name__)
+
+# The statement failed, nothing is wrong with it: another try may succeed.
+TRANSIENT = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.TooManyConnections,
+    psycopg.errors.OutOfMemory,
+    psycopg.errors.DiskFull,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+
+
+class Source(Protocol):
+    """Where a worker's tasks come from and its reports go; a core that other people installed can stand behind it."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the database answered last time."""
+
+    async def exchange(
+        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
+    ) -> list[ExchangeRecord]:
+        """Report, claim, and return claimed tasks and refused reports; waits while the database is gone."""
+
+    async def flow_input(self, run_id: UUID) -> Any:
+        """Return the input of a run."""
+
+    async def has_work(self, flow_slugs: Sequence[str]) -> bool:
+        """Return whether any task of these flows is not done."""
+
+
+class Exchange:
+    """A ``Source`` on the core that our migrations install.
+
+    Args:
+        core: The functions.
+        connection: A session of its own.
+        worker_id: A registered worker.
+        in_hand: Returns the tasks that are being executed or wait to be reported in a later call.
+    """
+
+    def __init__(
+        self, core: Core, connection: session.Session, worker_id: UUID, in_hand: Callable[[], Collection[TaskKey]]
+    ) -> None:
+        self._core = core
+        self._session = connection
+        self._worker_id = worker_id
+        self._in_hand = in_hand
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is there."""
+        return self._session.connected
+
+    async def exchange(
+        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
+    ) -> list[ExchangeRecord]:
+        """Report results, claim tasks; once more after each loss, until the database has answered."""
+        pauses = session.pauses()
+        lost = False
+        while True:
+            try:
+                if lost:
+                    reports = [*reports, *await self._unknown_claims(flow_slugs, reports)]
+                    lost = False
+                return await self._run(flow_slugs, capacity, reports)
+            except session.ConnectionLost:
+                lost = True
+                await self._session.connect()
+            except TRANSIENT as error:
+                logger.warning("Exchange failed, trying again: %s", session.one_line(error))
+                await asyncio.sleep(next(pauses))
+            except psycopg.Error as error:
+                if reports:
+                    return await self._one_by_one(flow_slugs, reports, error)
+                logger.exception("Exchange failed, trying again: %s", session.one_line(error))
+                await asyncio.sleep(next(pauses))
+
+    async def flow_input(self, run_id: UUID) -> Any:
+        """Return the input of a run; None if it was deleted meanwhile."""
+        while True:
+            try:
+                found = await self._session.run(self._core.flow_input(run_id))
+                return found[0] if found else None
+            except session.ConnectionLost:
+                await self._session.connect()
+
+    async def has_work(self, flow_slugs: Sequence[str]) -> bool:
+        """Return whether any task of these flows is not done; True while the database is gone."""
+        try:
+            return (await self._session.run(maintenance.has_work(flow_slugs)))[0]
+        except session.ConnectionLost:
+            await self._session.connect()
+            return True
+
+    async def _run(
+        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
+    ) -> list[ExchangeRecord]:
+        return await self._session.run(self._core.exchange(self._worker_id, flow_slugs, capacity, reports))
+
+    async def _unknown_claims(self, flow_slugs: Sequence[str], reports: Sequence[TaskReport]) -> list[TaskReport]:
+        """Return reports that give back what was claimed for us by an exchange whose answer never came."""
+        known = {(report.run_id, report.step_slug, report.task_index) for report in reports} | set(self._in_hand())
+        held = await self._session.run(maintenance.held_tasks(self._worker_id, flow_slugs))
+        return [
+            TaskReport(
+                run_id=task.run_id,
+                step_slug=task.step_slug,
+                task_index=task.task_index,
+                attempt=task.attempt,
+                outcome="released",
+            )
+            for task in held
+            if (task.run_id, task.step_slug, task.task_index) not in known
+        ]
+
+    async def _one_by_one(
+        self, flow_slugs: Sequence[str], reports: Sequence[TaskReport], error: psycopg.Error
+    ) -> list[ExchangeRecord]:
+        """Report each task alone, so that one that the database will not take does not hold up the others."""
+        logger.warning("Exchange refused, reporting its tasks one by one: %s", session.one_line(error))
+        return [record for report in reports for record in await self._alone(flow_slugs, report)]
+
+    async def _alone(self, flow_slugs: Sequence[str], report: TaskReport) -> list[ExchangeRecord]:
+        failure: TaskReport | None = None
+        pauses = session.pauses()
+        while True:
+            try:
+                return await self._run(flow_slugs, 0, [failure or report])
+            except session.ConnectionLost:
+                await self._session.connect()
+            except TRANSIENT:
+                await asyncio.sleep(next(pauses))
+            except psycopg.Error as refusal:
+                if failure is not None:
+                    logger.exception(
+                        "Report dropped run=%s step=%s index=%d attempt=%d; the task will be found stalled",
+                        report.run_id,
+                        report.step_slug,
+                        report.task_index,
+                        report.attempt,
+                    )
+                    return []
+                text = storable(f"The outcome could not be stored: {session.one_line(refusal)}")
+                failure = replace(report, outcome="failed", output=None, error_message=text)

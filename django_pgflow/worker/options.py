@@ -1,0 +1,61 @@
+"""What a worker is told: by the command line, else by ``PGFLOW["WORKER"]``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django_pgflow import conf
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """Options of one worker process.
+
+    Attributes:
+        using: Alias of the database that holds flows and queues.
+        concurrency: Tasks that are executed at a time.
+        poll_interval: Seconds between two looks at the queues while nothing happens, at most.
+        heartbeat_interval: Seconds between two signs of life.
+        grace: Seconds that running tasks get to end after the first signal.
+        sweep_interval: Seconds between two searches for tasks of dead workers.
+        listen: Whether to LISTEN for new work.
+        until_idle: Whether to end once no run of the served flows has a task left that is queued or running.
+    """
+
+    using: str
+    concurrency: int
+    poll_interval: float
+    heartbeat_interval: float
+    grace: float
+    sweep_interval: float
+    listen: bool
+    until_idle: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in [("concurrency", 1), ("grace", 0)]:
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)!r}.")
+        for name in ("poll_interval", "heartbeat_interval", "sweep_interval"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)!r}.")
+
+    @classmethod
+    def from_settings(cls, **given: Any) -> Self:
+        """Fill from ``PGFLOW`` what is not given; None means not given.
+
+        Raises:
+            ValueError: A value makes no sense; the text says which.
+        """
+        settings = conf.get()
+        values: dict[str, Any] = {
+            "using": settings.DATABASE,
+            "concurrency": settings.WORKER.concurrency,
+            "poll_interval": settings.WORKER.poll_interval,
+            "heartbeat_interval": settings.WORKER.heartbeat_interval,
+            "grace": settings.WORKER.grace,
+            "sweep_interval": settings.WORKER.sweep_interval,
+            "listen": settings.WORKER.listen,
+        }
+        values.update({name: value for name, value in given.items() if value is not None})
+        return cls(**values)

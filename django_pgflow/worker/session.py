@@ -1,0 +1,174 @@
+"""The worker's own connections to the database: asyncio, autocommit, prepared, and back after every loss."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, TypeVar
+
+import psycopg
+from django.db import connections
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+
+from django_pgflow.db.query import Query
+
+logger = logging.getLogger(__name__)
+
+Row = TypeVar("Row")
+Connection = psycopg.AsyncConnection[DictRow]
+
+SHORTEST, LONGEST = 0.1, 5.0
+
+# Without these a connection whose other end vanished would be waited for, for hours.
+KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+
+
+class ConnectionLost(Exception):
+    """The connection broke; whether the statement was carried out is unknown."""
+
+
+class Health:
+    """Logs once that the database is gone and once that it is back, however many connections notice."""
+
+    def __init__(self) -> None:
+        self._lost: set[str] = set()
+        self._since = 0.0
+
+    def lost(self, purpose: str, error: BaseException) -> None:
+        """Note that a connection is gone, or could not be made."""
+        if not self._lost:
+            self._since = time.monotonic()
+            logger.warning("Database connection lost, trying again until it is back: %s", one_line(error))
+        self._lost.add(purpose)
+
+    def back(self, purpose: str) -> None:
+        """Note that a connection works."""
+        if purpose in self._lost:
+            self._lost.discard(purpose)
+            if not self._lost:
+                logger.info("Database connection is back seconds=%.1f", time.monotonic() - self._since)
+
+
+class Session:
+    """One connection, made again whenever it is lost.
+
+    Args:
+        alias: A Django database.
+        purpose: What it is for; part of its ``application_name``.
+        health: Shared by the sessions of one worker.
+    """
+
+    def __init__(self, alias: str, purpose: str, health: Health) -> None:
+        self._alias = alias
+        self._purpose = purpose
+        self._health = health
+        self._connection: Connection | None = None
+        self._prepare = not connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is there, as far as we know."""
+        return self._connection is not None and not self._connection.closed
+
+    async def connect(self) -> None:
+        """Connect, however long it takes; at growing intervals with jitter, 0.1 to 5 seconds."""
+        await self.close()
+        for pause in pauses():
+            try:
+                self._connection = await self._open()
+            except psycopg.Error as error:
+                self._health.lost(self._purpose, error)
+                await asyncio.sleep(pause)
+            else:
+                self._health.back(self._purpose)
+                return
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def run(self, query: Query[Row]) -> list[Row]:
+        """Execute a query and return all its rows.
+
+        Raises:
+            ConnectionLost: Call ``connect`` and decide what to do about the statement.
+            psycopg.Error: The database refused it; the connection still works.
+        """
+        if self._connection is None:
+            raise ConnectionLost
+        try:
+            cursor = await self._connection.execute(query.sql, query.params, prepare=self._prepare)
+            return [query.read(row) for row in await cursor.fetchall()] if cursor.description else []
+        except psycopg.Error as error:
+            self._check(error)
+            raise
+
+    async def listen(self, channel: str) -> None:
+        """Begin to receive the notifications of a channel."""
+        if self._connection is None:
+            raise ConnectionLost
+        try:
+            await self._connection.execute(f"listen {channel}")
+        except psycopg.Error as error:
+            self._check(error)
+            raise
+
+    async def notifications(self, timeout: float) -> AsyncIterator[str]:
+        """Yield the payloads of notifications that arrive within so many seconds."""
+        if self._connection is None:
+            raise ConnectionLost
+        try:
+            async for notification in self._connection.notifies(timeout=timeout):
+                yield notification.payload
+        except psycopg.Error as error:
+            self._check(error)
+            raise
+
+    def _check(self, error: psycopg.Error) -> None:
+        if self._connection is None or self._connection.closed:
+            self._health.lost(self._purpose, error)
+            raise ConnectionLost from error
+
+    async def _open(self) -> Connection:
+        connection = await psycopg.AsyncConnection[DictRow].connect(
+            **parameters(self._alias, self._purpose), autocommit=True, row_factory=dict_row
+        )
+        try:
+            if role := connections[self._alias].settings_dict["OPTIONS"].get("assume_role"):
+                await connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+
+def parameters(alias: str, purpose: str) -> dict[str, Any]:
+    """Return how to connect to a Django database from outside Django."""
+    values: dict[str, Any] = {
+        name: value
+        for name, value in connections[alias].get_connection_params().items()
+        # Django's cursor and adapters are for Django's connections.
+        if name not in ("cursor_factory", "context", "prepare_threshold")
+    }
+    values.setdefault("application_name", f"django-pgflow {purpose}")
+    values.setdefault("connect_timeout", 10)
+    return {**KEEPALIVE, **values, "prepare_threshold": None}
+
+
+def pauses() -> Iterator[float]:
+    """Yield seconds to wait between attempts, for ever: growing, and no two workers in step."""
+    pause = SHORTEST
+    while True:
+        yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        pause = min(pause * 2, LONGEST)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,275 @@
+"""The loop: wake, exchange, hand over; start and stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django_pgflow import signals
+from django_pgflow.db.core.current import Core
+from django_pgflow.db.records import ExchangeRecord
+from django_pgflow.worker import announce, logs, session
+from django_pgflow.worker import task as tasks
+from django_pgflow.worker.exchange import Exchange, Source
+from django_pgflow.worker.lifecycle import Lifecycle
+from django_pgflow.worker.options import WorkerOptions
+from django_pgflow.worker.shutdown import Shutdown
+from django_pgflow.worker.slots import Finished, Slots
+from django_pgflow.worker.wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from django_pgflow.dsl.definition import FlowDefinition
+
+logger = logging.getLogger(__name__)
+
+LAST_WORDS = 10.0
+"""Seconds that the last reports get to reach the database."""
+UNKNOWN_STEP_PAUSE = 5.0
+"""Seconds in which a flow is left alone after it gave us a task of a step that our code does not have."""
+FLOW_INPUTS = 32
+"""Inputs of runs that are kept for the map steps that ask for them."""
+
+
+class Worker:
+    """One process that executes tasks of the flows it is given; they must be in the database.
+
+    Args:
+        flows: By slug.
+        options: See there.
+    """
+
+    def __init__(self, flows: Mapping[str, FlowDefinition], options: WorkerOptions) -> None:
+        self.id = uuid.uuid4()
+        self.has_leftovers = False
+        """Whether handlers that nobody waits for were still running when ``run`` returned."""
+        self._flows = flows
+        self._options = options
+        self._accepting = True
+        self._paused_until: dict[str, float] = {}
+        self._flow_inputs: OrderedDict[UUID, Any] = OrderedDict()
+        self._loop = asyncio.new_event_loop()
+
+    def run(self) -> int:
+        """Work until told to stop.
+
+        Returns:
+            The exit code: 0 if the database was told of every task, 1 if it could not be.
+        """
+        logs.connect()
+        try:
+            return self._loop.run_until_complete(self._main())
+        finally:
+            # Not asyncio.run, which waits for all that is left: a handler that will not end must not keep the process.
+            self._loop.close()
+
+    def stop(self, reason: str = "stop()", *, grace: float | None = None) -> None:
+        """Ask the worker to end, from any thread, once ``run`` was called.
+
+        Args:
+            reason: For the log.
+            grace: Seconds that running tasks get; None as the options say.
+        """
+        grace = self._options.grace if grace is None else grace
+        with contextlib.suppress(RuntimeError):  # it has ended
+            self._loop.call_soon_threadsafe(lambda: self._shutdown.request(reason, grace=grace))
+
+    # -- start and stop -----------------------------------------------------------------------------------------------
+
+    async def _main(self) -> int:
+        self._wake = asyncio.Event()
+        self._shutdown = Shutdown(self._options.grace)
+        self._wakeup = Wakeup(longest=self._options.poll_interval)
+        self._slots = Slots(self._options.concurrency, self._wake.set)
+        self._announcer = announce.Announcer()
+        core, health = Core(), session.Health()
+        connection, other = (session.Session(self._options.using, name, health) for name in ("exchange", "lifecycle"))
+        self._source: Source = Exchange(core, connection, self.id, self._slots.keys)
+        lifecycle = Lifecycle(
+            options=self._options,
+            core=core,
+            connection=other,
+            worker_id=self.id,
+            flow_slugs=list(self._flows),
+            on_work=self._call,
+            on_deprecated=lambda: self._shutdown.request("deprecation", grace=None),
+        )
+        self._shutdown.install()
+        self._announcer.start()
+        background: list[asyncio.Task[Any]] = []
+        try:
+            background.append(stop := asyncio.create_task(self._wait_for(self._shutdown.requested)))
+            background.append(start := asyncio.create_task(self._connect(lifecycle, connection)))
+            await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not start.done():
+                return 1  # told to stop before the database was there
+            start.result()
+            background.append(asyncio.create_task(lifecycle.run()))
+            logger.info(
+                "Worker started worker=%s name=%s flows=%s concurrency=%d",
+                self.id,
+                lifecycle.name,
+                ",".join(self._flows),
+                self._options.concurrency,
+            )
+            background.append(serve := asyncio.create_task(self._serve()))
+            await asyncio.wait({serve, stop}, return_when=asyncio.FIRST_COMPLETED)
+            code = await self._drain(serve)
+        finally:
+            for one in background:
+                one.cancel()
+            await asyncio.wait(background)
+            if other.connected:
+                await lifecycle.unregister()
+            await connection.close()
+            await other.close()
+            self._shutdown.uninstall()
+            self._slots.close()
+            self.has_leftovers = self._slots.leftovers > 0
+            self._announcer.close()
+        logger.info("Worker stopped worker=%s code=%d", self.id, code)
+        return code
+
+    async def _connect(self, lifecycle: Lifecycle, connection: session.Session) -> None:
+        await lifecycle.register()
+        await connection.connect()
+
+    async def _drain(self, serve: asyncio.Task[None]) -> int:
+        """Let running tasks end, give back the others, report all."""
+        self._accepting = False
+        self._wake.set()
+        if self._slots.empty and not self._source.connected:
+            serve.cancel()  # the database is gone, and we have nothing to tell it
+        if not serve.done():
+            logger.info("Worker stopping running=%d grace=%s", self._slots.running, self._shutdown.grace)
+        urgent = asyncio.create_task(self._wait_for(self._shutdown.urgent))
+        await asyncio.wait({serve, urgent}, timeout=self._shutdown.grace, return_when=asyncio.FIRST_COMPLETED)
+        urgent.cancel()
+        if not serve.done() and self._slots.running:
+            logger.warning("Worker gives back running tasks count=%d", self._slots.running)
+            await self._slots.give_back()
+        await asyncio.wait({serve}, timeout=LAST_WORDS)
+        if serve.done() and not serve.cancelled():
+            serve.result()  # a bug in the loop is no way to end
+        if count := self._slots.running + self._slots.waiting:
+            logger.error("Worker could not report all tasks count=%d; they will be found stalled", count)
+            return 1
+        return 0
+
+    async def _wait_for(self, event: asyncio.Event) -> None:
+        await event.wait()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        while True:
+            self._wake.clear()
+            to_report = self._slots.collect()
+            capacity = self._slots.free if self._accepting else 0
+            if to_report or (capacity and not self._wakeup.seconds_left()):
+                await self._turn(capacity)
+            elif not self._accepting and self._slots.empty:
+                return
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._wakeup.seconds_left() if capacity else None):
+                        await self._wake.wait()
+
+    async def _turn(self, capacity: int) -> None:
+        """Exchange once: results out, new tasks in."""
+        flow_slugs = self._open_flows()
+        quantity = capacity if flow_slugs else 0
+        self._wakeup.looking()
+        with self._slots.reporting() as finished:
+            records = await self._source.exchange(flow_slugs, quantity, [one.report for one in finished])
+        claimed = [record for record in records if record.kind == "claimed"]
+        refused = {(r.run_id, r.step_slug, r.task_index) for r in records if r.kind == "refused"}
+        self._wakeup.looked(found=len(claimed), capacity=capacity)
+        for one in finished:
+            self._announce(one, refused=one.key in refused)
+        for record in claimed:
+            await self._begin(record)
+        if self._options.until_idle and capacity and self._slots.empty and not claimed:
+            await self._stop_if_idle()
+
+    async def _begin(self, record: ExchangeRecord) -> None:
+        flow = self._flows[record.flow_slug]
+        step = flow.steps.get(record.step_slug)
+        if step is None:
+            self._refuse_unknown_step(record)
+            return
+        task = tasks.make(record, flow, step)
+        if step.wants_flow_input:
+            task.flow_input = await self._flow_input(record.run_id)
+        if self._accepting:
+            self._announcer.tell(signals.task_started, task)
+            self._slots.start(task)
+        else:  # told to stop while the exchange was under way
+            self._slots.release(record)
+
+    def _announce(self, finished: Finished, *, refused: bool) -> None:
+        task, outcome = finished.task, finished.outcome
+        if task is None or outcome is None:
+            return
+        if refused:
+            fields = task.log_fields()
+            logger.warning(
+                "Report refused: the task is no longer ours, or its run has ended "
+                "flow=%s run=%s step=%s index=%d attempt=%d outcome=%s",
+                *fields.values(),
+                outcome.kind,
+                extra=fields,
+            )
+        elif outcome.kind == "completed":
+            self._announcer.tell(signals.task_completed, task, seconds=outcome.seconds)
+        elif outcome.kind == "failed":
+            self._announcer.tell(
+                signals.task_failed,
+                task,
+                seconds=outcome.seconds,
+                error_message=outcome.error_message,
+                exception=outcome.exception,
+                will_retry=not task.is_last_attempt,
+            )
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+
+    def _call(self) -> None:
+        self._wakeup.call()
+        self._wake.set()
+
+    def _open_flows(self) -> list[str]:
+        if not self._paused_until:
+            return list(self._flows)
+        now = time.monotonic()
+        self._paused_until = {slug: until for slug, until in self._paused_until.items() if until > now}
+        return [slug for slug in self._flows if slug not in self._paused_until]
+
+    def _refuse_unknown_step(self, record: ExchangeRecord) -> None:
+        logger.warning(
+            "Task given back: the code of this worker has no such step; is it another version of the flow? "
+            "flow=%s run=%s step=%s",
+            record.flow_slug,
+            record.run_id,
+            record.step_slug,
+        )
+        self._paused_until[record.flow_slug] = time.monotonic() + UNKNOWN_STEP_PAUSE
+        self._slots.release(record)
+
+    async def _flow_input(self, run_id: UUID) -> Any:
+        if run_id not in self._flow_inputs:
+            self._flow_inputs[run_id] = await self._source.flow_input(run_id)
+            if len(self._flow_inputs) > FLOW_INPUTS:
+                self._flow_inputs.popitem(last=False)
+        self._flow_inputs.move_to_end(run_id)
+        return self._flow_inputs[run_id]
+
+    async def _stop_if_idle(self) -> None:
+        if not await self._source.has_work(list(self._flows)):
+            self._shutdown.request("idleness")
