@@ -126,6 +126,10 @@ class StepTaskRowQuerySet(base.ReadOnlyQuerySet["StepTaskRow"]):
         rows = self.filter(status=status)
         return rows.filter(failed_at__isnull=False) if status == TaskStatus.FAILED else rows
 
+    def slim(self) -> Self:
+        """Leave out the columns that may be large."""
+        return self.defer("input", "output", "error_message")
+
 
 class StepTaskRow(StepTaskColumns):
     """A step task with the key ``run_id/step_slug/task_index``; see ``StepTask``."""

@@ -39,6 +39,10 @@ class RunQuerySet(base.ReadOnlyQuerySet["Run"]):
         """Return the runs that failed. The index of failed runs serves it."""
         return self.filter(status=RunStatus.FAILED, failed_at__isnull=False)
 
+    def with_status(self, status: str) -> Self:
+        """Return the runs of one status, by an index where there is one."""
+        return self.failed() if status == RunStatus.FAILED else self.filter(status=status)
+
     def newest_first(self) -> Self:
         """Order by start, the newest first, as the index of runs does."""
         return self.order_by("-started_at", "run_id")
