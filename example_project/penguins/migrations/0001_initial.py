@@ -4,62 +4,69 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Penguin',
+            name="Penguin",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('individual', models.CharField(max_length=20)),
-                ('egg_laid_on', models.DateField()),
-                ('species', models.CharField(max_length=80)),
-                ('island', models.CharField(max_length=40)),
-                ('sex', models.CharField(choices=[('female', 'female'), ('male', 'male')], max_length=6)),
-                ('bill_length_mm', models.DecimalField(decimal_places=1, max_digits=4)),
-                ('bill_depth_mm', models.DecimalField(decimal_places=1, max_digits=4)),
-                ('flipper_length_mm', models.PositiveSmallIntegerField()),
-                ('body_mass_g', models.PositiveSmallIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("individual", models.CharField(max_length=20)),
+                ("egg_laid_on", models.DateField()),
+                ("species", models.CharField(max_length=80)),
+                ("island", models.CharField(max_length=40)),
+                ("sex", models.CharField(choices=[("female", "female"), ("male", "male")], max_length=6)),
+                ("bill_length_mm", models.DecimalField(decimal_places=1, max_digits=4)),
+                ("bill_depth_mm", models.DecimalField(decimal_places=1, max_digits=4)),
+                ("flipper_length_mm", models.PositiveSmallIntegerField()),
+                ("body_mass_g", models.PositiveSmallIntegerField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('individual', 'egg_laid_on', 'species'), name='one_penguin_a_nest_and_season')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("individual", "egg_laid_on", "species"), name="one_penguin_a_nest_and_season"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='RejectedRow',
+            name="RejectedRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file', models.CharField(max_length=100)),
-                ('line', models.PositiveIntegerField()),
-                ('problems', models.JSONField()),
-                ('comment', models.CharField(blank=True, help_text='What the file itself says about it.', max_length=200)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("file", models.CharField(max_length=100)),
+                ("line", models.PositiveIntegerField()),
+                ("problems", models.JSONField()),
+                (
+                    "comment",
+                    models.CharField(blank=True, help_text="What the file itself says about it.", max_length=200),
+                ),
             ],
             options={
-                'ordering': ['file', 'line'],
-                'constraints': [models.UniqueConstraint(fields=('file', 'line'), name='one_rejection_a_line')],
+                "ordering": ["file", "line"],
+                "constraints": [models.UniqueConstraint(fields=("file", "line"), name="one_rejection_a_line")],
             },
         ),
         migrations.CreateModel(
-            name='SpeciesSummary',
+            name="SpeciesSummary",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('species', models.CharField(max_length=80)),
-                ('island', models.CharField(max_length=40)),
-                ('latitude', models.CharField(max_length=20)),
-                ('longitude', models.CharField(max_length=20)),
-                ('penguin_count', models.PositiveIntegerField()),
-                ('mean_body_mass_g', models.FloatField()),
-                ('mean_flipper_length_mm', models.FloatField()),
-                ('computed_at', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("species", models.CharField(max_length=80)),
+                ("island", models.CharField(max_length=40)),
+                ("latitude", models.CharField(max_length=20)),
+                ("longitude", models.CharField(max_length=20)),
+                ("penguin_count", models.PositiveIntegerField()),
+                ("mean_body_mass_g", models.FloatField()),
+                ("mean_flipper_length_mm", models.FloatField()),
+                ("computed_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'verbose_name_plural': 'species summaries',
-                'ordering': ['species', 'island'],
-                'constraints': [models.UniqueConstraint(fields=('species', 'island'), name='one_summary_a_species_and_island')],
+                "verbose_name_plural": "species summaries",
+                "ordering": ["species", "island"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("species", "island"), name="one_summary_a_species_and_island")
+                ],
             },
         ),
     ]

@@ -4,24 +4,27 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Digest',
+            name="Digest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=200)),
-                ('approved', models.BooleanField(default=False, help_text='While this is not ticked, the step approval of publish_digest fails.')),
-                ('text', models.TextField(blank=True, editable=False)),
-                ('published_at', models.DateTimeField(editable=False, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=200)),
+                (
+                    "approved",
+                    models.BooleanField(
+                        default=False, help_text="While this is not ticked, the step approval of publish_digest fails."
+                    ),
+                ),
+                ("text", models.TextField(blank=True, editable=False)),
+                ("published_at", models.DateTimeField(editable=False, null=True)),
             ],
             options={
-                'ordering': ['-pk'],
+                "ordering": ["-pk"],
             },
         ),
     ]

@@ -4,26 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='WebsiteReport',
+            name="WebsiteReport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('url', models.URLField(max_length=500, unique=True, verbose_name='URL')),
-                ('title', models.CharField(max_length=300)),
-                ('word_count', models.PositiveIntegerField()),
-                ('mood', models.FloatField(help_text='From -1 (all bad) to 1 (all good).')),
-                ('summary', models.TextField()),
-                ('analyzed_at', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("url", models.URLField(max_length=500, unique=True, verbose_name="URL")),
+                ("title", models.CharField(max_length=300)),
+                ("word_count", models.PositiveIntegerField()),
+                ("mood", models.FloatField(help_text="From -1 (all bad) to 1 (all good).")),
+                ("summary", models.TextField()),
+                ("analyzed_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['-analyzed_at'],
+                "ordering": ["-analyzed_at"],
             },
         ),
     ]
