@@ -33,7 +33,7 @@ class Flow(FlowDefinition):
         """The runs of this flow."""
         from django_pgflow import models
 
-        return models.Run.objects.using(conf.get().DATABASE).filter(flow_id=self.slug)
+        return models.Run.objects.using(conf.get().DATABASE).filter(flow_slug=self.slug)
 
     def start(self, *args: Any, **kwargs: Any) -> models.Run:
         """Start a run, in the transaction that is open on the connection, if any.

@@ -77,8 +77,10 @@ def sync(
             try:
                 # A savepoint: what one flow cannot have done must not undo the others.
                 with transaction.atomic(using=using):
+                    if slug not in stored:
+                        _refuse_queue_twins(database, flow)
                     _ensure(database, shape.of(flow), stored.get(slug), report, recreate=slug in recreate)
-            except exceptions.ShapeMismatch as error:
+            except (exceptions.ShapeMismatch, exceptions.FlowDefinitionError) as error:
                 report.refused[slug] = error
             except REFUSALS as error:
                 report.refused[slug] = exceptions.PgflowError(
@@ -148,6 +150,17 @@ def _ensure(database: Database, code: FlowShape, stored: FlowShape | None, repor
         report.updated[code.slug] = drifted.options
     else:
         report.unchanged.append(code.slug)
+
+
+def _refuse_queue_twins(database: Database, flow: FlowDefinition) -> None:
+    twins = database.run(statements.queue_twins(flow.slug))
+    if twins:
+        raise exceptions.FlowDefinitionError(
+            f"The flow {flow.slug!r} would share the table of the queue {twins[0]!r}, which differs in case only. "
+            "Rename the flow.",
+            location=flow.location,
+            check_id="pgflow.E003",
+        )
 
 
 def _create(database: Database, code: FlowShape) -> None:

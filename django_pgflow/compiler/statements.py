@@ -81,6 +81,16 @@ def count_runs(flow_slug: str) -> Query[int]:
     )
 
 
+def queue_twins(flow_slug: str) -> Query[str]:
+    """Look for queues whose name differs from a slug in case only, and which so have the same table."""
+    return Query(
+        sql="select queue_name from pgmq.list_queues() "
+        "where lower(queue_name) = lower(%(flow_slug)s) and queue_name <> %(flow_slug)s",
+        params={"flow_slug": flow_slug},
+        read=lambda row: str(row["queue_name"]),
+    )
+
+
 def create_flow(flow: FlowShape) -> Query[None]:
     """Add a flow and its queue, without steps."""
     return Query(

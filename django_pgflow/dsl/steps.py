@@ -71,7 +71,7 @@ class Step(Generic[P, R]):
 
     def __post_init__(self) -> None:
         """Take over name and docstring of the function, so that tools see through to it."""
-        names = {name: getattr(self.func, name, None) for name in functools.WRAPPER_ASSIGNMENTS}
+        names: dict[str, Any] = {name: getattr(self.func, name, None) for name in functools.WRAPPER_ASSIGNMENTS}
         vars(self).update(names, __wrapped__=self.func)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
