@@ -1,3 +1,6 @@
 """Lists the plugins of ``fixtures/``."""
 
-pytest_plugins: list[str] = []
+pytest_plugins: list[str] = [
+    "tests.fixtures.sql",
+    "tests.fixtures.worker",
+]

@@ -1,0 +1,1 @@
+"""What ``calculate_retry_delay`` does."""

@@ -1,0 +1,1 @@
+"""Tables, columns, constraints, types and signatures, as the catalog has them."""

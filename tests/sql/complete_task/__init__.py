@@ -1,0 +1,1 @@
+"""What ``complete_task`` does."""

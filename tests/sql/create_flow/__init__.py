@@ -1,0 +1,1 @@
+"""What ``create_flow`` does."""

@@ -1,0 +1,1 @@
+"""What ``delete_flow_and_data`` does."""

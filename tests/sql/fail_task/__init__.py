@@ -1,0 +1,1 @@
+"""What ``fail_task`` does."""

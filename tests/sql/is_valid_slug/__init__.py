@@ -1,0 +1,1 @@
+"""What ``is_valid_slug`` does."""

@@ -1,0 +1,1 @@
+"""What ``mark_worker_stopped`` does."""

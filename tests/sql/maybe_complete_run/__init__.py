@@ -1,0 +1,1 @@
+"""What ``maybe_complete_run`` does."""

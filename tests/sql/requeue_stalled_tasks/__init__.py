@@ -1,0 +1,1 @@
+"""What ``requeue_stalled_tasks`` does."""

@@ -1,0 +1,1 @@
+"""What ``retry_tasks`` does."""

@@ -1,0 +1,1 @@
+"""What ``set_vt_batch`` does."""

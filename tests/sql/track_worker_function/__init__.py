@@ -1,0 +1,1 @@
+"""What ``track_worker_function`` does."""
