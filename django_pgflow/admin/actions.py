@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from django_pgflow import client, conf, models
 from django_pgflow.db.records import RetryRecord
+from django_pgflow.models.rows import parse
 
 RETRY = "pgflow.retry_steptask"
 MAX_TASKS = 1_000
@@ -61,6 +62,19 @@ def retry(request: HttpRequest, tasks: Sequence[models.StepTaskRow]) -> list[Ret
     return records
 
 
+def chosen(keys: Sequence[str]) -> list[models.StepTaskRow]:
+    """Return the tasks of these keys; those that are gone, too, by what the key says of them."""
+    rows = models.StepTaskRow.objects.using(conf.get().DATABASE).filter(key__in=keys).slim()
+    found = {row.key: row for row in rows}
+    for key in keys:
+        if key not in found and (parts := parse(key, 3)) is not None:
+            run_id, step_slug, task_index = parts
+            found[key] = models.StepTaskRow(
+                key=key, run_id=run_id, step_slug=step_slug, task_index=task_index, flow_slug="?"
+            )
+    return [found[key] for key in keys if key in found]
+
+
 def log(request: HttpRequest, rows: Sequence[Any], message: str) -> None:
     """Write a line to the history of each row."""
     LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, message)  # type: ignore[arg-type]
@@ -86,7 +100,7 @@ def retry_selected(
     if request.POST.get("confirmed"):
         # Not the queryset: tasks that are failed no more have left it, and deserve an answer as well.
         keys = request.POST.getlist(ACTION_CHECKBOX_NAME)[:MAX_TASKS]
-        retry(request, list(models.StepTaskRow.objects.using(conf.get().DATABASE).filter(key__in=keys).slim()))
+        retry(request, chosen(keys))
         return None
     tasks = list(queryset[: MAX_TASKS + 1])
     return confirm(

@@ -133,7 +133,10 @@ class RunSearch:
         if not search_term.strip():
             return queryset, False
         found = filters.id_range(search_term)
-        return (queryset.filter(run_id__range=found) if found else queryset.none()), False
+        if found is None:
+            return queryset.none(), False
+        # Not a range: a foreign key has no such lookup.
+        return queryset.filter(run_id__gte=found[0], run_id__lte=found[1]), False
 
 
 def column(description: Any, **kwargs: Any) -> Callable[[Any], Any]:
