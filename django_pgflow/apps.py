@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import connections
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
@@ -27,7 +28,9 @@ class PgflowConfig(AppConfig):
 
 def sync_flows(*, using: str, verbosity: int, **kwargs: Any) -> None:
     """Write the registered flows to the database, once the migrations of that database have run."""
-    from django_pgflow import compiler, conf, registry
+    from django_pgflow import compiler, conf, operations, registry
 
-    if conf.get().SYNC and using == conf.get().DATABASE:
+    settings = conf.get()
+    # The signal comes after every migrate, also one that stopped before our tables or removed them.
+    if settings.SYNC and using == settings.DATABASE and operations.schema_comment(connections[using], "pgflow"):
         compiler.sync(registry.all_flows(), using=using, verbosity=verbosity)

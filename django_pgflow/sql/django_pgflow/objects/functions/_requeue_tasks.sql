@@ -11,34 +11,22 @@ language plpgsql
 set search_path to ''
 as $$
 #variable_conflict use_column
-begin
-  with given as (
-    select *
-    from unnest(_requeue_tasks.run_ids, _requeue_tasks.step_slugs, _requeue_tasks.task_indexes)
-      with ordinality as g (run_id, step_slug, task_index, position)
-  ),
-  messages as (
-    select sent.message_id, sent.position
-    from pgmq.send_batch(
+declare
+  v_message_ids bigint[] := array(
+    select pgmq.send_batch(
       _requeue_tasks.flow_slug,
-      (
-        select array_agg(
-          jsonb_build_object(
-            'flow_slug', _requeue_tasks.flow_slug,
-            'run_id', g.run_id,
-            'step_slug', g.step_slug,
-            'task_index', g.task_index
-          )
-          order by g.position
-        )
-        from given g
+      array(
+        select pgflow._message(_requeue_tasks.flow_slug, given.run_id, given.step_slug, given.task_index)
+        from unnest(_requeue_tasks.run_ids, _requeue_tasks.step_slugs, _requeue_tasks.task_indexes)
+          as given (run_id, step_slug, task_index)
       )
-    ) with ordinality as sent (message_id, position)
-  )
+    )
+  );
+begin
   update pgflow.step_tasks t
   set
     status = 'queued',
-    message_id = m.message_id,
+    message_id = given.message_id,
     attempts_count = 0,
     requeued_count = 0,
     output = null,
@@ -46,11 +34,11 @@ begin
     failed_at = null,
     last_worker_id = null,
     permanently_stalled_at = null
-  from given g
-  join messages m using (position)
-  where t.run_id = g.run_id
-    and t.step_slug = g.step_slug
-    and t.task_index = g.task_index;
+  from unnest(_requeue_tasks.run_ids, _requeue_tasks.step_slugs, _requeue_tasks.task_indexes, v_message_ids)
+    as given (run_id, step_slug, task_index, message_id)
+  where t.run_id = given.run_id
+    and t.step_slug = given.step_slug
+    and t.task_index = given.task_index;
 
   perform django_pgflow.notify_queued(_requeue_tasks.flow_slug);
 end;

@@ -1,6 +1,8 @@
 -- A worker's one statement: takes its reports, then claims up to so many due tasks, shared fairly among flows. What
 -- the reports release can be claimed by the same call. Reports as _report_tasks takes them, in parallel arrays.
 -- Returns the claimed tasks, and the reports that did not count.
+-- Like every entrance to the engine it fixes how statements are planned: once, by index, joined as written. The
+-- tables may have been empty, or a million rows shorter, when a session planned its statements.
 -- Locks as _report_tasks and then as _claim_visible, which waits for nobody.
 create function django_pgflow.exchange(
   worker_id uuid,
@@ -17,6 +19,12 @@ create function django_pgflow.exchange(
 returns setof django_pgflow.exchange_record
 language plpgsql
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
 #variable_conflict use_column
 declare

@@ -15,6 +15,7 @@ comment on schema django_pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_resume_runs.sql
 \ir ../../objects/functions/_set_aside.sql
 \ir ../../objects/functions/exchange.sql
+\ir ../../objects/functions/flush.sql
 \ir ../../objects/functions/notify_queued.sql
 \ir ../../objects/functions/retry_tasks.sql
 \ir ../../objects/functions/start_flows.sql

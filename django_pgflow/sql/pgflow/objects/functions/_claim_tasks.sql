@@ -37,11 +37,15 @@ begin
   with candidates as (
     select t.run_id, t.step_slug, t.task_index
     from pgflow.step_tasks t
+    join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
+    join pgflow.runs r on r.run_id = t.run_id
     where t.flow_slug = _claim_tasks.flow_slug
       and t.message_id = any (_claim_tasks.msg_ids)
       and t.status = 'queued'
+      and s.status = 'started'
+      and r.status = 'started'
     order by t.run_id, t.step_slug, t.task_index
-    for no key update skip locked
+    for no key update of t skip locked
   ),
   claimed as (
     update pgflow.step_tasks t
@@ -50,15 +54,10 @@ begin
       attempts_count = t.attempts_count + 1,
       started_at = greatest(now(), t.queued_at),
       last_worker_id = _claim_tasks.worker_id
-    from candidates c, pgflow.runs r, pgflow.step_states s
+    from candidates c
     where t.run_id = c.run_id
       and t.step_slug = c.step_slug
       and t.task_index = c.task_index
-      and r.run_id = c.run_id
-      and r.status = 'started'
-      and s.run_id = c.run_id
-      and s.step_slug = c.step_slug
-      and s.status = 'started'
     returning t.run_id, t.step_slug, t.task_index, t.message_id
   )
   select

@@ -16,21 +16,20 @@ begin
       status = 'started',
       started_at = greatest(now(), s.created_at),
       remaining_tasks = s.initial_tasks
-    from pgflow.runs r
-    where s.run_id = any (_start_steps.run_ids)
+    from unnest(_start_steps.run_ids) with ordinality as given (run_id, position), pgflow.runs r
+    where s.run_id = given.run_id
       and s.status = 'created'
       and s.remaining_deps = 0
       and s.initial_tasks > 0
-      and r.run_id = s.run_id
+      and r.run_id = given.run_id
       and r.status = 'started'
-    returning s.run_id, s.step_slug
+    returning given.position, s.run_id, s.step_slug
   )
   select
-    array_agg(s.run_id order by given.position, s.step_slug),
-    array_agg(s.step_slug order by given.position, s.step_slug)
+    array_agg(s.run_id order by s.position, s.step_slug),
+    array_agg(s.step_slug order by s.position, s.step_slug)
   into v_run_ids, v_step_slugs
-  from started s
-  join unnest(_start_steps.run_ids) with ordinality as given (run_id, position) on given.run_id = s.run_id;
+  from started s;
 
   if v_run_ids is null then
     return;

@@ -4,6 +4,12 @@ create function pgflow.cascade_complete_taskless_steps(run_id uuid)
 returns integer
 language plpgsql
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
 declare
   v_wave_count integer;

@@ -12,6 +12,12 @@ create function pgflow.complete_task(
 returns setof pgflow.step_tasks
 language plpgsql
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
 begin
   perform pgflow._report_tasks(

@@ -4,6 +4,12 @@ create function pgflow.maybe_complete_run(run_id uuid)
 returns void
 language plpgsql
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
 begin
   perform from pgflow.runs r where r.run_id = maybe_complete_run.run_id for no key update;

@@ -7,6 +7,12 @@ returns integer
 language plpgsql
 security definer
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
 declare
   v_run_ids uuid[];

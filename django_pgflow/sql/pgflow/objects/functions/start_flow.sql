@@ -8,6 +8,12 @@ create function pgflow.start_flow(
 returns setof pgflow.runs
 language plpgsql
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
 declare
   v_run_id uuid := coalesce(start_flow.run_id, gen_random_uuid());

@@ -7,6 +7,12 @@ create function pgflow.start_tasks(
 returns setof pgflow.step_task_record
 language sql
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
   select
     start_tasks.flow_slug, c.run_id, c.step_slug, c.input, c.msg_id, c.task_index, c.flow_input

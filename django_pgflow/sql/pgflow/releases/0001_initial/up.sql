@@ -31,6 +31,7 @@ comment on schema pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_dependency_outputs.sql
 \ir ../../objects/functions/_end_failed_steps.sql
 \ir ../../objects/functions/_fail_runs.sql
+\ir ../../objects/functions/_message.sql
 \ir ../../objects/functions/_move_steps.sql
 \ir ../../objects/functions/_queue_tasks.sql
 \ir ../../objects/functions/_release_dependents.sql
