@@ -35,7 +35,7 @@ class Flow(FlowDefinition):
 
         return models.Run.objects.using(conf.get().DATABASE).filter(flow_slug=self.slug)
 
-    def start(self, *args: Any, **kwargs: Any) -> models.Run:
+    def start(self, /, *args: Any, **kwargs: Any) -> models.Run:
         """Start a run, in the transaction that is open on the connection, if any.
 
         ``flow.start(order_id=5)`` has the input ``{"order_id": 5}``, ``flow.start([1, 2])`` the list itself, and
@@ -48,9 +48,9 @@ class Flow(FlowDefinition):
         """
         return self.bulk_start([self._input(args, kwargs)])[0]
 
-    async def astart(self, *args: Any, **kwargs: Any) -> models.Run:
+    async def astart(self, /, *args: Any, **kwargs: Any) -> models.Run:
         """Do as ``start`` does, from a coroutine."""
-        return await sync_to_async(self.start, thread_sensitive=True)(*args, **kwargs)
+        return await sync_to_async(lambda: self.start(*args, **kwargs), thread_sensitive=True)()
 
     def bulk_start(self, inputs: Iterable[Any]) -> list[models.Run]:
         """Start a run for each input, all in one statement. Returns them in the order of the inputs.
