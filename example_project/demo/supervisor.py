@@ -211,13 +211,16 @@ class Demo:
 
     def _stay(self, digest: Example) -> None:
         """Show what changes, until a signal or the end of a child."""
+        from django.urls import reverse
+
         from django_pgflow import models
         from example_project.demo import examples
 
+        tasks = reverse("admin:pgflow_failedtask_changelist")
         print(
             "\nPractise a retry:"
             f"\n  1. Tick 'approved' on {examples.digest_page(digest)} and save."
-            f"\n  2. Under {self.site}/admin/pgflow/ find the failed task, select it, and run the action retry."
+            f"\n  2. Select the task on {self.site}{tasks} and run the action 'Retry selected tasks'."
             "\n  3. Watch the run complete, here or in the admin."
             "\n\nChanges to runs are shown below. Ctrl-C stops everything.\n"
         )

