@@ -73,8 +73,13 @@ begin
 
   -- 3. Follow up only where a step ended.
   if v_ended_run_ids is not null or v_failed_run_ids is not null then
+    -- In the order of the reports, so that the work that they release is queued in that order.
     perform pgflow._advance(array(
-      select distinct u.run_id from unnest(v_ended_run_ids || v_failed_run_ids) as u (run_id) order by u.run_id
+      select task.run_id
+      from unnest(_move_steps.run_ids) with ordinality as task (run_id, position)
+      where task.run_id = any (v_ended_run_ids || v_failed_run_ids)
+      group by task.run_id
+      order by min(task.position)
     ));
   end if;
 end;

@@ -113,6 +113,7 @@ begin
       end,
       attempts_count = t.attempts_count - case when report.verdict = 'released' then 1 else 0 end,
       started_at = case when report.verdict in ('retry', 'released') then null else t.started_at end,
+      last_worker_id = case when report.verdict = 'released' then null else t.last_worker_id end,
       completed_at = case when report.verdict = 'completed' then greatest(now(), t.started_at) end,
       failed_at = case when report.verdict in ('failed', 'violation') then greatest(now(), t.started_at) end,
       output = case when report.verdict in ('completed', 'violation') then report.output end,
@@ -132,7 +133,7 @@ begin
     array_agg(r.position), array_agg(r.run_id), array_agg(r.step_slug), array_agg(r.verdict),
     array_agg(r.step_error), array_agg(r.flow_slug), array_agg(r.message_id), array_agg(r.delay)
   into v_positions, v_run_ids, v_step_slugs, v_verdicts, v_errors, v_flow_slugs, v_message_ids, v_delays
-  from reported r;
+  from (select * from reported order by reported.position) as r;
 
   if v_positions is not null then
     perform pgflow._move_steps(v_run_ids, v_step_slugs, v_verdicts, v_errors);
