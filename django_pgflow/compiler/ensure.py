@@ -90,8 +90,13 @@ def sync(
     return report
 
 
-def differences(flows: Mapping[str, FlowDefinition], *, using: str) -> dict[str, list[str]]:
+def differences(flows: Mapping[str, FlowDefinition], *, using: str, options: bool = True) -> dict[str, list[str]]:
     """Return for each flow of the code what differs in the database; a flow that agrees is not in the dict.
+
+    Args:
+        flows: The flows by slug.
+        using: The database alias.
+        options: False looks at steps alone, for a worker that may serve a flow with other options.
 
     Raises:
         CoreMissing: The core is not in the database.
@@ -106,8 +111,9 @@ def differences(flows: Mapping[str, FlowDefinition], *, using: str) -> dict[str,
             found[slug] = ["the flow is not in the database"]
         else:
             drifted = drift.compare(shape.of(flow), stored[slug])
-            if drifted.shape or drifted.options:
-                found[slug] = [*drifted.shape, *drifted.options]
+            lines = [*drifted.shape, *(drifted.options if options else ())]
+            if lines:
+                found[slug] = lines
     return found
 
 

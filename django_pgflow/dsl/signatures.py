@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,8 @@ def read(func: Callable[..., Any], *, is_map: bool, steps: Collection[str], owne
         FlowDefinitionError: E006, a parameter is neither a step nor a reserved name; E018, it is no plain function.
     """
     _check_kind(func, owner)
-    parameters = list(inspect.signature(func).parameters.values())
+    signature = _signature(func)
+    parameters = list(signature.parameters.values())
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
@@ -105,7 +107,9 @@ def read(func: Callable[..., Any], *, is_map: bool, steps: Collection[str], owne
         for parameter in parameters
     ]
     return Signature(
-        arguments=tuple(arguments), is_async=iscoroutinefunction(func), returns_list=_is_list(_returned(func))
+        arguments=tuple(arguments),
+        is_async=iscoroutinefunction(func),
+        returns_list=_is_list(signature.return_annotation),
     )
 
 
@@ -173,8 +177,13 @@ def _source(func: Callable[..., Any], name: str, element: str | None, steps: Col
     )
 
 
-def _returned(func: Callable[..., Any]) -> Any:
-    return getattr(inspect.unwrap(func), "__annotations__", {}).get("return")
+def _signature(func: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        # Annotations are evaluated when they are asked for there, and may name what only a type checker imports.
+        import annotationlib
+
+        return inspect.signature(func, annotation_format=annotationlib.Format.STRING)
+    return inspect.signature(func)
 
 
 def _is_list(annotation: Any) -> bool:

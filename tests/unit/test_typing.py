@@ -11,8 +11,7 @@ import pytest
 pytest.importorskip("mypy")
 
 CODE = """
-from collections.abc import Coroutine
-from typing import Any, assert_type
+from typing import assert_type
 from django_pgflow import Flow, Step
 
 flow = Flow("f", max_attempts=3, timeout=60)
@@ -31,8 +30,8 @@ async def square(number: int) -> int:
 
 assert_type(load({"a": 1}, limit=2), str)
 assert_type(numbers(""), list[int])
-coroutine = square(1)
-assert_type(coroutine, Coroutine[Any, Any, int])
+async def main() -> None:
+    assert_type(await square(1), int)
 assert_type(flow.step(load.func, slug="again")({}), str)
 assert_type(load.slug, str)
 

@@ -173,6 +173,15 @@ class TestShape:
 
 
 @pytest.mark.django_db
+class TestDifferences:
+    def test_options_can_be_left_out_of_the_comparison(self, build: Build) -> None:
+        sync(build(a=[]), build("other", a=[]))
+        given = {"shop": build(options={"timeout": 9}, a=[]), "other": build("other", b=[]), "new": build("new")}
+        assert list(compiler.differences(given, using="default")) == ["shop", "other", "new"]
+        assert list(compiler.differences(given, using="default", options=False)) == ["other", "new"]
+
+
+@pytest.mark.django_db
 class TestTheRest:
     def test_flows_that_are_not_in_the_code_are_reported_and_left_alone(self, build: Build) -> None:
         sync(build("ours", a=[]), build("gone", a=[]))
