@@ -13,17 +13,29 @@ def before_task() -> None:
 
 
 def after_task() -> None:
-    """Do for a task what ``request_finished`` does, and drop a connection that was left inside a transaction."""
+    """Do for a task what ``request_finished`` does, and drop a connection that was left inside a transaction.
+
+    Raises:
+        RuntimeError: There was one; what the handler wrote in it is lost.
+    """
+    left_open = []
     for connection in connections.all(initialized_only=True):
         raw = connection.connection
         if connection.vendor != "postgresql" or raw is None or raw.closed:
             continue
-        if connection.in_atomic_block or raw.info.transaction_status != TransactionStatus.IDLE:
+        # With autocommit off Django drops the connection itself, as after a request.
+        in_transaction = raw.info.transaction_status != TransactionStatus.IDLE and connection.autocommit
+        if connection.in_atomic_block or in_transaction:
             # The next task in this thread must not go on in it, nor hold its locks. Closing through Django would
             # wait for the atomic block to end, and it never will; a new wrapper starts clean.
             raw.close()
             del connections[connection.alias]
+            left_open.append(connection.alias)
     close_old_connections()
+    if left_open:
+        raise RuntimeError(
+            f"The handler left a transaction open on database {', '.join(left_open)}, which was rolled back."
+        )
 
 
 def close_all() -> None:

@@ -11,6 +11,7 @@ import contextvars
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,6 +21,9 @@ from django_pgflow.worker import connections
 from django_pgflow.worker.task import Outcome, Task
 
 Done = Callable[[Task, Outcome], None]
+
+CLOSING = 2.0
+"""Seconds to wait for idle threads at the end."""
 
 
 class Executor(Protocol):
@@ -51,32 +55,39 @@ class ThreadExecutor:
         self._done = done
         self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
-        self._live = 0
+        self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
+        self._busy: set[Task] = set()
         self._abandoned: set[Task] = set()
         self._numbers = itertools.count(1)
 
     def start(self, task: Task) -> None:
         """Hand a task to an idle thread, or to a new one."""
+        self._busy.add(task)
         self._queue.put(task)
         if not self._idle.acquire(blocking=False):
-            with self._lock:
-                self._live += 1
-            threading.Thread(target=self._work, name=f"pgflow-{next(self._numbers)}", daemon=True).start()
+            thread = threading.Thread(target=self._work, name=f"pgflow-{next(self._numbers)}", daemon=True)
+            self._threads.add(thread)
+            thread.start()
 
     def cancel(self, task: Task) -> None:
         """Do nothing: Python cannot stop a thread."""
 
     def abandon(self, task: Task) -> None:
         """Leave a task to its thread, which ends after it; the next task gets another."""
-        self._abandoned.add(task)
+        with self._lock:
+            if task in self._busy:
+                self._abandoned.add(task)
 
     def close(self) -> None:
-        """Let the idle threads end."""
-        with self._lock:
-            live = self._live
-        for _ in range(live):
+        """Let the idle threads end, and wait until they have closed their connections."""
+        threads = list(self._threads)
+        for _ in threads:
             self._queue.put(None)
+        deadline = time.monotonic() + CLOSING
+        for thread in threads:
+            if len(self._threads) > len(self._abandoned):
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def abandoned_count(self) -> int:
         """Return how many threads still run a task that nobody waits for."""
@@ -86,17 +97,18 @@ class ThreadExecutor:
         try:
             while (task := self._queue.get()) is not None:
                 outcome = contextvars.copy_context().run(_call, task)
-                if task in self._abandoned:
-                    self._abandoned.discard(task)
-                    return
+                with self._lock:
+                    self._busy.discard(task)
+                    if task in self._abandoned:
+                        self._abandoned.discard(task)
+                        return
                 # Idle before done: whoever hears of it may at once start the next task in this thread.
                 self._idle.release()
                 self._done(task, outcome)
                 del task, outcome  # an exception holds the handler's frames: not until the next task
         finally:
             connections.close_all()
-            with self._lock:
-                self._live -= 1
+            self._threads.discard(threading.current_thread())
 
 
 def _call(task: Task) -> Outcome:
@@ -110,8 +122,7 @@ def _call(task: Task) -> Outcome:
     try:
         connections.after_task()
     except Exception as error:
-        # The handler's work is done or not, whatever became of the connection; a failure must not hide it.
-        if outcome.kind == "completed":
+        if outcome.kind == "completed":  # else the handler's own error says more
             outcome = task.failed(error)
     return outcome
 
@@ -144,7 +155,9 @@ class LoopExecutor:
             self.cancel(task)
 
     def close(self) -> None:
-        """Do nothing: a loop has no idle threads."""
+        """Say nothing of tasks that do not end: what was to be said about them was logged when they were given up."""
+        for running in self._running.values():
+            running._log_destroy_pending = False  # type: ignore[attr-defined]
 
     def abandoned_count(self) -> int:
         """Return how many tasks have not ended although they were cancelled."""

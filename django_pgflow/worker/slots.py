@@ -147,8 +147,10 @@ class Slots:
         self._coroutines.close()
 
     def _time_out(self, task: Task) -> None:
+        self.collect()  # it may just have ended
         running = self._running.get(task.key)
         if running is None or running.task is not task:
+            self._wake()
             return
         running.executor.abandon(task)
         fields = task.log_fields()
