@@ -73,8 +73,15 @@ def excerpt(text: str | None, length: int = 120) -> SafeString | str:
     )
 
 
-def block(text: str, *, cut: bool = False, error: bool = False) -> SafeString | str:
-    """Return a text of several lines, folded if it is long."""
+def block(text: str, *, cut: bool = False, error: bool = False, summary: str = "") -> SafeString | str:
+    """Return a text of several lines, folded if it is long.
+
+    Args:
+        text: The text.
+        cut: Whether to say that it goes on.
+        error: Whether it is an error.
+        summary: What stands for it while it is folded; by default its first line.
+    """
     if not text:
         return EMPTY
     css = "pgflow-text pgflow-error" if error else "pgflow-text"
@@ -82,9 +89,9 @@ def block(text: str, *, cut: bool = False, error: bool = False) -> SafeString | 
     lines = text.count("\n") + 1
     if lines <= FOLD_LINES and len(text) <= 1000:
         return body
-    summary = ngettext("%(lines)d line", "%(lines)d lines", lines) % {"lines": lines}
-    first = Truncator(next((line for line in text.splitlines() if line.strip()), "")).chars(80)
-    return format_html("<details><summary>{} <code>{}</code></summary>{}</details>", summary, first, body)
+    count = ngettext("%(lines)d line", "%(lines)d lines", lines) % {"lines": lines}
+    first = Truncator(summary or next((line for line in text.splitlines() if line.strip()), "")).chars(60)
+    return format_html("<details><summary>{}: <code>{}</code></summary>{}</details>", count, first, body)
 
 
 def json_text(field: str, length: int = PAGE_JSON) -> models.Func:
@@ -106,7 +113,7 @@ def json_block(text: str | None, length: int = PAGE_JSON) -> SafeString | str:
     value = json.loads(text)
     if not isinstance(value, (dict, list)) or len(text) <= 60:
         return format_html('<code class="pgflow-inline">{}</code>', text)
-    return block(json.dumps(value, indent=2, ensure_ascii=False))
+    return block(json.dumps(value, indent=2, ensure_ascii=False), summary=text)
 
 
 def json_of(obj: models.Model, field: str) -> SafeString | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -123,8 +124,8 @@ class RunAdmin(base.RunSearch, base.PgflowAdmin):
             .get()
         )
         context: dict[str, Any] = {
-            "title": _("Run %(id)s") % {"id": display.short(run.run_id)},
-            "subtitle": run.flow_slug,
+            "title": _("Run of %(flow)s") % {"flow": run.flow_slug},
+            "subtitle": run.run_id,
             "run": run,
             "flow": self.flow(run),
             "status": self.badge(run),
@@ -134,11 +135,12 @@ class RunAdmin(base.RunSearch, base.PgflowAdmin):
             "can_retry": run.status == RunStatus.FAILED and actions.may_retry(request),
             "retry_url": reverse("admin:pgflow_run_retry", args=[run.run_id]),
         }
+        states = []
         if base.may_view(request, models.StepState):
             states = steps(run)
             context |= {"steps": [step_cells(state) for state in states], "diagram": diagram.of_run(run, states)}
         if base.may_view(request, models.StepTask):
-            context |= task_context(run)
+            context |= task_context(run, states)
         return context
 
     def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -195,8 +197,13 @@ def step_cells(state: Any) -> dict[str, Any]:
     }
 
 
-def task_context(run: models.Run) -> dict[str, Any]:
-    """Return the failed tasks of a run, its first tasks, and the way to the others."""
+def task_context(run: models.Run, states: Sequence[Any]) -> dict[str, Any]:
+    """Return the failed tasks of a run, its first tasks, and the way to the others.
+
+    Args:
+        run: The run.
+        states: Its step states in order of definition; tasks follow it, if all are shown.
+    """
     rows = (
         models.StepTaskRow.objects.using(run.database)
         .filter(run_id=run.run_id)
@@ -211,6 +218,9 @@ def task_context(run: models.Run) -> dict[str, Any]:
     )
     tasks = list(rows[: LISTED_TASKS + 1])
     failed = list(rows.with_status("failed")[:LISTED_FAILED]) if len(tasks) > LISTED_TASKS else []
+    if len(tasks) <= LISTED_TASKS:
+        places = {state.step_slug: place for place, state in enumerate(states)}
+        tasks.sort(key=lambda task: (places.get(task.step_slug, 0), task.step_slug, task.task_index))
     return {
         "tasks": [task_cells(task) for task in tasks[:LISTED_TASKS]],
         "failed_tasks": [task_cells(task) for task in failed],

@@ -191,7 +191,7 @@ def test_long_values_are_folded_and_indented(admin_client, db):
     driving.define("one", "only")
     (run,) = driving.start("one", {str(number): number for number in range(30)})
     html = admin_client.get(page(run)).content.decode()
-    assert "<details><summary>32 lines" in html
+    assert "<details><summary>32 lines: <code>{&quot;0&quot;: 0," in html
     assert "\n  &quot;29&quot;: 29\n" in html
 
 
