@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import autodiscover_modules
@@ -56,8 +57,11 @@ def get(slug: str) -> FlowDefinition:
 
 def autodiscover() -> None:
     """Import the module ``flows`` of each installed app, and those of ``PGFLOW["FLOW_MODULES"]``."""
+    written = conf.raw()
+    if not isinstance(written, Mapping):
+        raise ImproperlyConfigured(f"PGFLOW is {written!r}, not a dict.")
     autodiscover_modules("flows")
-    modules = conf.raw().get("FLOW_MODULES", ())
+    modules = written.get("FLOW_MODULES", ())
     if isinstance(modules, str):
         raise ImproperlyConfigured(f"PGFLOW['FLOW_MODULES'] is the string {modules!r}; write a list: [{modules!r}].")
     for module in modules:

@@ -50,6 +50,9 @@ def test_flow_modules_are_imported_besides(settings: Any, tmp_path: Path, monkey
     settings.PGFLOW = {"FLOW_MODULES": "more_flows"}
     with pytest.raises(ImproperlyConfigured, match="write a list"):
         registry.autodiscover()
+    settings.PGFLOW = ["more_flows"]
+    with pytest.raises(ImproperlyConfigured, match="not a dict"):
+        registry.autodiscover()
 
 
 def test_check_of_a_broken_flows_py_ends_with_file_and_line(tmp_path: Path) -> None:
