@@ -88,10 +88,12 @@ def unknown_keys() -> list[str]:
 
 @functools.cache
 def get() -> Settings:
-    """Return the settings in force. Unknown keys are passed over here; ``manage.py check`` names them."""
+    """Return the settings in force. What is wrong is passed over here; ``manage.py check`` names it."""
     values: dict[str, Any] = {key: value for key, value in raw().items() if key in known_keys()}
     for group, cls in NESTED.items():
-        if group in values:
+        if not isinstance(values.get(group, {}), Mapping):
+            del values[group]
+        elif group in values:
             values[group] = cls(**{k: v for k, v in values[group].items() if k in known_keys(group)})
     if "FLOW_MODULES" in values:
         values["FLOW_MODULES"] = tuple(values["FLOW_MODULES"])

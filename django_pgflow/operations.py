@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.db import router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -55,8 +56,12 @@ class _DatabaseOperation(Operation):
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
     ) -> None:
         """Install."""
-        if self._concerns(app_label, schema_editor):
-            self.install(schema_editor)
+        try:
+            if self._concerns(app_label, schema_editor):
+                self.install(schema_editor)
+        except exceptions.CoreError as error:
+            # So that `manage.py migrate` prints the explanation alone.
+            raise CommandError(str(error)) from error
 
     def database_backwards(
         self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from django_pgflow import conf
 from django_pgflow.db.query import Query
 
 Row = TypeVar("Row")
+
+JSONB_OID = 3802
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,14 @@ class Database:
             if cursor.description is None:
                 return []
             names = [column[0] for column in cursor.description]
-            return [query.read(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+            # Django's connections leave JSON as text.
+            json_names = [column[0] for column in cursor.description if column[1] == JSONB_OID]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        for row in rows:
+            for name in json_names:
+                if row[name] is not None:
+                    row[name] = json.loads(row[name])
+        return [query.read(row) for row in rows]
 
     def one(self, query: Query[Row]) -> Row:
         """Execute a query that gives exactly one row."""
