@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
 from django.db.models.functions import Cast, Left
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -44,6 +46,17 @@ def duration(value: timedelta | None) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def moment(value: datetime | None) -> SafeString | str:
+    """Return a time to the second, short enough for a list; the whole under the pointer."""
+    if value is None:
+        return EMPTY
+    local = timezone.localtime(value)
+    day = date_format(local, "j M" if local.year == timezone.localtime().year else "j M Y")
+    return format_html(
+        '<time class="nowrap" datetime="{}" title="{}">{}</time>', local.isoformat(), local, f"{day}, {local:%H:%M:%S}"
+    )
 
 
 def short(run_id: Any) -> str:

@@ -95,6 +95,14 @@ class RunFilter(admin.SimpleListFilter):
             return queryset.none()
 
 
+class DateFilter(admin.DateFieldListFilter):
+    """By date, without the choices for rows that have none: the lists that use it have no such rows."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.links = tuple(link for link in self.links if f"{self.field_generic}isnull" not in link[1])
+
+
 class WorkerStateFilter(admin.SimpleListFilter):
     """By signs of life."""
 

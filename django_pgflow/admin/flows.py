@@ -130,6 +130,7 @@ class FlowAdmin(base.PgflowAdmin):
                     "run": run,
                     "url": reverse("admin:pgflow_run_change", args=[quote(run.pk)]),
                     "status": display.status(run.status, run.get_status_display()),
+                    "started": display.moment(run.started_at),
                     "duration": display.duration(run.duration),
                 }
                 for run in runs.defer("input", "output")[:LISTED_RUNS]

@@ -36,8 +36,8 @@ class RunAdmin(base.RunSearch, base.PgflowAdmin):
     """Runs, the newest first."""
 
     large_columns = ("input", "output")
-    list_display = ("short_id", "flow", "badge", "progress", "started_at", "time", "error")
-    list_filter = (filters.FlowFilter, filters.RunStatusFilter, ("started_at", admin.DateFieldListFilter))
+    list_display = ("short_id", "flow", "badge", "progress", "started", "time", "error")
+    list_filter = (filters.FlowFilter, filters.RunStatusFilter, ("started_at", filters.DateFilter))
 
     # -- the list
 
@@ -85,6 +85,11 @@ class RunAdmin(base.RunSearch, base.PgflowAdmin):
             run.step_count,
         )
 
+    @column(gettext_lazy("started"))
+    def started(self, run: models.Run) -> Any:
+        """Show when it started."""
+        return display.moment(run.started_at)
+
     @column(gettext_lazy("duration"))
     def time(self, run: models.Run) -> str:
         """Show how long it took, or has been going on."""
@@ -130,6 +135,8 @@ class RunAdmin(base.RunSearch, base.PgflowAdmin):
             "flow": self.flow(run),
             "status": self.badge(run),
             "duration": display.duration(run.duration),
+            "started": display.moment(run.started_at),
+            "ended": display.moment(run.ended_at),
             "input": display.json_block(run_input),
             "output": display.json_block(run_output),
             "can_retry": run.status == RunStatus.FAILED and actions.may_retry(request),

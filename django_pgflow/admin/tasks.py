@@ -38,6 +38,16 @@ class RowAdmin(base.RunSearch, base.PgflowAdmin):
         """Show the status."""
         return display.status(row.status, row.get_status_display())
 
+    @column(_("started"))
+    def started(self, row: Any) -> Any:
+        """Show when it started."""
+        return display.moment(row.started_at)
+
+    @column(_("failed"))
+    def failed(self, row: Any) -> Any:
+        """Show when it failed."""
+        return display.moment(row.failed_at)
+
     @column(_("duration"))
     def time(self, row: Any) -> str:
         """Show how long it took."""
@@ -70,7 +80,7 @@ class StepStateRowAdmin(RowAdmin):
 
     permission_model = models.StepState
     large_columns = ("output",)
-    list_display = ("step_slug", "badge", "flow", "run_link", "tasks", "started_at", "time", "error")
+    list_display = ("step_slug", "badge", "flow", "run_link", "tasks", "started", "time", "error")
     list_filter = (filters.FlowFilter, filters.StepStatusFilter, filters.RunFilter)
     fields = (
         "whole_run",
@@ -125,7 +135,7 @@ class StepTaskRowAdmin(RowAdmin):
 
     permission_model = models.StepTask
     large_columns = ("input", "output")
-    list_display = ("task", "badge", "flow", "run_link", "attempts_count", "started_at", "time", "error")
+    list_display = ("task", "badge", "flow", "run_link", "attempts_count", "started", "time", "error")
     list_filter = (filters.FlowFilter, filters.TaskStatusFilter, filters.RunFilter, StepFilter)
     fields = (
         "whole_run",
@@ -169,8 +179,8 @@ class FailedTaskAdmin(RowAdmin):
     permission_model = models.StepTask
     large_columns = ("input", "output")
     actions = (actions.retry_selected,)
-    list_display = ("step_slug", "task_index", "flow", "run_link", "attempts_count", "failed_at", "error")
-    list_filter = (filters.FlowFilter, ("failed_at", admin.DateFieldListFilter), filters.RunFilter)
+    list_display = ("step_slug", "task_index", "flow", "run_link", "attempts_count", "failed", "error")
+    list_filter = (filters.FlowFilter, ("failed_at", filters.DateFilter), filters.RunFilter)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may retry."""

@@ -62,7 +62,7 @@ def tasks_in_work(slugs: Iterable[str], alias: str) -> dict[UUID, int]:
 class WorkerAdmin(base.PgflowAdmin):
     """Worker processes, those that gave a sign of life last first."""
 
-    list_display = ("function_name", "badge", "heartbeat", "flows", "in_work", "started_at", "stopped_at")
+    list_display = ("function_name", "badge", "heartbeat", "flows", "in_work", "started")
     list_filter = (filters.WorkerStateFilter,)
     fields = (
         "worker_id",
@@ -97,6 +97,11 @@ class WorkerAdmin(base.PgflowAdmin):
     def heartbeat(self, row: models.Worker) -> str:
         """Show how long ago it gave a sign of life."""
         return str(_("%(duration)s ago") % {"duration": display.duration(row.heartbeat_age)})
+
+    @column(_("started"))
+    def started(self, row: models.Worker) -> Any:
+        """Show when it started."""
+        return display.moment(row.started_at)
 
     @column(_("flows"))
     def flows(self, row: models.Worker) -> Any:
