@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -19,6 +20,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from django_pgflow import client, conf, models
 from django_pgflow.db.records import RetryRecord
 from django_pgflow.models.rows import parse
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
 
 RETRY = "pgflow.retry_steptask"
 MAX_TASKS = 1_000
@@ -40,7 +44,7 @@ OUTCOMES: dict[str, tuple[int, Any]] = {
 
 def may_retry(request: HttpRequest) -> bool:
     """Return whether the user may retry failed tasks."""
-    return bool(request.user.has_perm(RETRY))  # type: ignore[union-attr]
+    return bool(request.user.has_perm(RETRY))
 
 
 def retry(request: HttpRequest, tasks: Sequence[models.StepTaskRow]) -> list[RetryRecord]:
@@ -68,7 +72,7 @@ def chosen(keys: Sequence[str]) -> list[models.StepTaskRow]:
     found = {row.key: row for row in rows}
     for key in keys:
         if key not in found and (parts := parse(key, 3)) is not None:
-            run_id, step_slug, task_index = parts
+            run_id, step_slug, task_index = UUID(str(parts[0])), str(parts[1]), int(str(parts[2]))
             found[key] = models.StepTaskRow(
                 key=key, run_id=run_id, step_slug=step_slug, task_index=task_index, flow_slug="?"
             )
@@ -93,9 +97,7 @@ def _answer(text: Any, rows: Sequence[models.StepTaskRow]) -> str:
 
 
 @admin.action(permissions=["retry"], description=gettext_lazy("Retry selected tasks"))
-def retry_selected(
-    modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet[Any]
-) -> TemplateResponse | None:
+def retry_selected(modeladmin: ModelAdmin, request: HttpRequest, queryset: QuerySet[Any]) -> TemplateResponse | None:
     """Ask for a confirmation that counts; then retry exactly what was confirmed."""
     if request.POST.get("confirmed"):
         # Not the queryset: tasks that are failed no more have left it, and deserve an answer as well.
@@ -114,7 +116,7 @@ def retry_selected(
 
 
 def confirm(
-    modeladmin: admin.ModelAdmin,
+    modeladmin: ModelAdmin,
     request: HttpRequest,
     tasks: Sequence[models.StepTaskRow],
     *,

@@ -21,12 +21,13 @@ MAX_COUNT = 10_000
 """Rows that a list counts, and so pages through, at most; further ones are found by filters and search."""
 
 
-class BoundedPaginator(Paginator):
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """A paginator that stops counting at ``MAX_COUNT``."""
 
     @cached_property
     def _counted(self) -> int:
-        return self.object_list.order_by()[: MAX_COUNT + 1].count()  # type: ignore[union-attr]
+        rows: models.QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[: MAX_COUNT + 1].count()
 
     @cached_property
     def count(self) -> int:
@@ -58,7 +59,7 @@ class BoundedChangeList(ChangeList):
         return self.model_admin.url_of(result) or super().url_for_result(result)
 
 
-class PgflowAdmin(admin.ModelAdmin):
+class PgflowAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Base of our admin classes.
 
     Attributes:
@@ -76,7 +77,7 @@ class PgflowAdmin(admin.ModelAdmin):
     paginator = BoundedPaginator
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
-    sortable_by: Sequence[str] = ()
+    sortable_by = ()
 
     class Media:
         css = {"all": ["pgflow/admin.css"]}
@@ -117,10 +118,10 @@ class PgflowAdmin(admin.ModelAdmin):
 def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
     """Return whether the user may view a model."""
     codename = get_permission_codename("view", model._meta)
-    return request.user.has_perm(f"{model._meta.app_label}.{codename}")  # type: ignore[union-attr]
+    return request.user.has_perm(f"{model._meta.app_label}.{codename}")
 
 
-class RunSearch:
+class RunSearch(PgflowAdmin):
     """Search by a run's id, whole or its beginning."""
 
     search_fields = ("run_id",)
@@ -141,4 +142,5 @@ class RunSearch:
 
 def column(description: Any, **kwargs: Any) -> Callable[[Any], Any]:
     """Mark a method as a column with this heading."""
-    return admin.display(description=description, **kwargs)
+    decorate: Callable[[Any], Any] = admin.display(description=description, **kwargs)
+    return decorate

@@ -24,7 +24,7 @@ def of_flow(flow: models.Flow, steps: Iterable[models.Step], parents: Mapping[st
     nodes = [
         svg.Node(
             id=step.step_slug,
-            detail=str(step.get_step_type_display()),  # type: ignore[attr-defined]
+            detail=str(step.get_step_type_display()),
             stacked=step.step_type == "map",
         )
         for step in steps

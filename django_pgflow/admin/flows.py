@@ -115,9 +115,9 @@ class FlowAdmin(base.PgflowAdmin):
 
     def context(self, request: HttpRequest, flow: models.Flow) -> dict[str, Any]:
         """Return what the template of the flow's page shows besides the fields."""
-        steps = list(flow.steps.using(flow.database).order_by("step_index"))  # type: ignore[attr-defined]
+        steps = list(flow.steps.using(flow.database).order_by("step_index"))
         parents: dict[str, list[str]] = {step.step_slug: [] for step in steps}
-        for dependency in flow.dependencies.using(flow.database):  # type: ignore[attr-defined]
+        for dependency in flow.dependencies.using(flow.database):
             parents[dependency.step_slug].append(dependency.dep_slug)
         context: dict[str, Any] = {
             "steps": [{"step": step, "parents": sorted(parents[step.step_slug])} for step in steps],

@@ -32,7 +32,7 @@ DONE = Q(status__in=[StepStatus.COMPLETED, StepStatus.SKIPPED])
 
 
 @admin.register(models.Run)
-class RunAdmin(base.RunSearch, base.PgflowAdmin):
+class RunAdmin(base.RunSearch):
     """Runs, the newest first."""
 
     large_columns = ("input", "output")
@@ -54,7 +54,7 @@ class RunAdmin(base.RunSearch, base.PgflowAdmin):
             found = states.failed().filter(run_id__in=failed).order_by("-failed_at", "-step_slug")
             errors = dict(found.values_list("run_id", Left("error_message", 1000)))
         for run in rows:
-            count = counts.get(run.run_id, {})
+            count: Any = counts.get(run.run_id, {})
             run.step_count, run.done_count = count.get("steps", 0), count.get("done", 0)
             run.error_excerpt = errors.get(run.run_id)
         return rows
@@ -246,5 +246,6 @@ def task_cells(task: Any) -> dict[str, Any]:
         "input": display.json_block(task.input_text, display.TABLE_JSON),
         "output": display.json_block(task.output_text, display.TABLE_JSON),
         "error": display.block(task.error or "", error=True, cut=len(task.error or "") == ERROR_LENGTH),
+        "has_error": bool(task.error),
         "worker": task.last_worker,
     }

@@ -15,7 +15,7 @@ from django_pgflow.admin import actions, base, display, filters
 from django_pgflow.admin.base import column
 
 
-class RowAdmin(base.RunSearch, base.PgflowAdmin):
+class RowAdmin(base.RunSearch):
     """What the lists of step states and of step tasks share."""
 
     @column(_("flow"))
@@ -55,10 +55,10 @@ class RowAdmin(base.RunSearch, base.PgflowAdmin):
 
     @column(_("error"))
     def error(self, row: Any) -> Any:
-        """Show the beginning of the error."""
-        return display.excerpt(row.error_message)
+        """Show the beginning of the error; a task that completed after all keeps its own for its page."""
+        return display.EMPTY if row.status == "completed" else display.excerpt(row.error_message)
 
-    @column(_("error"))
+    @column(_("last error"))
     def whole_error(self, row: Any) -> Any:
         """Show the error."""
         return display.block(row.error_message or "", error=True)

@@ -12,7 +12,8 @@ bear in SQL (``run.flow_slug``), and the same kind of relation spans several col
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.db import models
 
@@ -85,14 +86,12 @@ class ReadOnlyQuerySet(models.QuerySet[Model]):
 
 
 class PgflowModel(models.Model):
-    """A row that the core wrote."""
-
-    objects = ReadOnlyQuerySet.as_manager()
+    """A row that the core wrote. Each model has a manager ``objects`` of a ``ReadOnlyQuerySet``."""
 
     class Meta:
         abstract = True
         managed = False
-        default_permissions = ("view",)
+        default_permissions: ClassVar[Sequence[str]] = ("view",)
         # Related managers write through the base manager; it must refuse as well.
         base_manager_name = "objects"
 

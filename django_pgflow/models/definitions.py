@@ -17,6 +17,8 @@ class Flow(base.PgflowModel):
     opt_timeout = models.IntegerField(_("timeout"), help_text=_("Seconds for one attempt"))
     created_at = models.DateTimeField(_("created at"))
 
+    objects = base.ReadOnlyQuerySet["Flow"].as_manager()
+
     class Meta(base.PgflowModel.Meta):
         db_table = base.table("flows")
         verbose_name = _("flow")
@@ -57,6 +59,8 @@ class Step(base.PgflowModel):
         related_name="steps",
         verbose_name=_("flow"),
     )
+
+    objects = base.ReadOnlyQuerySet["Step"].as_manager()
 
     class Meta(base.PgflowModel.Meta):
         db_table = base.table("steps")
@@ -101,6 +105,8 @@ class Dependency(base.PgflowModel):
         related_name="dependents",
         verbose_name=_("dependency"),
     )
+
+    objects = base.ReadOnlyQuerySet["Dependency"].as_manager()
 
     class Meta(base.PgflowModel.Meta):
         db_table = base.table("deps")

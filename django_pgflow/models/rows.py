@@ -6,8 +6,8 @@ condition on it becomes one on the columns of the table's primary key, so that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -36,7 +36,7 @@ def parse(key: str, parts: int) -> tuple[UUID | str | int, ...] | None:
     return tuple(values) if all(not isinstance(value, int) or 0 <= value < 2**31 for value in values) else None
 
 
-class KeyField(models.TextField):
+class KeyField(models.TextField):  # type: ignore[type-arg]
     """The column ``key``, whose ``exact`` and ``in`` compare the columns that it is made of.
 
     Args:
@@ -107,7 +107,7 @@ class StepStateRow(StepStateColumns):
         abstract = False
         db_table = base.table("step_state_rows", "django_pgflow")
         # The permission is that of StepState.
-        default_permissions = ()
+        default_permissions: ClassVar[Sequence[str]] = ()
         # Tells the admin that this order leaves no ties, so that it adds no sort by the text key.
         unique_together = [("run", "step_slug")]
         ordering = ["-run_started_at", "run_id", "step_slug"]
@@ -146,7 +146,7 @@ class StepTaskRow(StepTaskColumns):
     class Meta(StepTaskColumns.Meta):
         abstract = False
         db_table = base.table("step_task_rows", "django_pgflow")
-        default_permissions = ()
+        default_permissions: ClassVar[Sequence[str]] = ()
         unique_together = [("run", "step_slug", "task_index")]
         ordering = ["-run_started_at", "run_id", "step_slug", "task_index"]
         verbose_name = _("step task")
@@ -172,14 +172,14 @@ class FailedTaskManager(models.Manager.from_queryset(StepTaskRowQuerySet)):  # t
 class FailedTask(StepTaskRow):
     """A task that used up its attempts, and waits for somebody to look at it."""
 
-    objects = FailedTaskManager()
+    objects: ClassVar[Any] = FailedTaskManager()
     rows = StepTaskRowQuerySet.as_manager()
 
     class Meta(base.PgflowModel.Meta):
         proxy = True
         # One that has been retried meanwhile can still be read again.
         base_manager_name = "rows"
-        default_permissions = ()
+        default_permissions: ClassVar[Sequence[str]] = ()
         ordering = ["-failed_at", "run_id", "step_slug", "task_index"]
         verbose_name = _("failed task")
         verbose_name_plural = _("failed tasks")

@@ -215,3 +215,12 @@ def test_json_null_and_an_absent_output_are_told_apart(admin_client, db):
     driving.work("one")
     html = admin_client.get(page(run)).content.decode()
     assert "&quot;only&quot;: null" in html or json.dumps({"only": None}) in html
+
+
+def test_a_task_that_completed_after_all_shows_its_output_and_keeps_the_earlier_error(admin_client, runs):
+    runs.failed.retry()
+    driving.work("orders", fail_at())
+    html = admin_client.get(page(runs.failed)).content.decode()
+    assert html.index("&quot;done&quot;: &quot;total&quot;") < html.index("Error of an earlier attempt")
+    assert "Retry failed tasks" not in html
+    assert "has no stock" not in admin_client.get("/admin/pgflow/steptaskrow/").content.decode()
