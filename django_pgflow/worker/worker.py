@@ -54,6 +54,7 @@ class Worker:
         self._accepting = True
         self._paused_until: dict[str, float] = {}
         self._flow_inputs: OrderedDict[UUID, Any] = OrderedDict()
+        self._shutdown = Shutdown(options.grace)
         self._loop = asyncio.new_event_loop()
 
     def run(self) -> int:
@@ -70,7 +71,7 @@ class Worker:
             self._loop.close()
 
     def stop(self, reason: str = "stop()", *, grace: float | None = None) -> None:
-        """Ask the worker to end, from any thread, once ``run`` was called.
+        """Ask the worker to end, from any thread.
 
         Args:
             reason: For the log.
@@ -84,7 +85,6 @@ class Worker:
 
     async def _main(self) -> int:
         self._wake = asyncio.Event()
-        self._shutdown = Shutdown(self._options.grace)
         self._wakeup = Wakeup(longest=self._options.poll_interval)
         self._slots = Slots(self._options.concurrency, self._wake.set)
         self._announcer = announce.Announcer()
@@ -108,7 +108,7 @@ class Worker:
             background.append(start := asyncio.create_task(self._connect(lifecycle, connection)))
             await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
             if not start.done():
-                return 1  # told to stop before the database was there
+                return 0  # told to stop before the database was there
             start.result()
             background.append(asyncio.create_task(lifecycle.run()))
             logger.info(

@@ -72,8 +72,10 @@ class Command(BaseCommand):
         if reloading:
             drain_before_reload(worker)
         code = worker.run()
-        if worker.has_leftovers:
-            # Python would wait for the threads that the handlers' threads started; nobody else does.
+        from_command_line = getattr(self, "_called_from_command_line", False)
+        if worker.has_leftovers and from_command_line and not reloading:
+            # Their tasks were given back or have failed: what they still do, nobody wants, and some of Python's own
+            # threads would be waited for.
             logging.shutdown()
             sys.stdout.flush()
             sys.stderr.flush()

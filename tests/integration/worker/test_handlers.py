@@ -239,11 +239,16 @@ def test_no_connection_is_left_behind(make_flow, run_worker):
     run = flow.start(list(range(20)))
     run_worker(flow, until_idle=True)
     pids = ended(run).output["each_probe"]
-    with connection.cursor() as cursor:
-        cursor.execute("select count(*) from pg_stat_activity where pid = any(%s)", [pids])
-        assert cursor.fetchone() == (0,)
-        cursor.execute("select count(*) from pg_stat_activity where application_name like 'django-pgflow%%'", [])
-        assert cursor.fetchone() == (0,)
+    eventually(
+        lambda: (
+            query(
+                "select count(*) from pg_stat_activity where pid = any(%s) or application_name like 'django-pgflow%%'",
+                pids,
+            )
+            == [(0,)]
+        ),
+        "the end of all connections",
+    )
 
 
 def test_context_variables_and_translations_do_not_leak(make_flow, run_worker):

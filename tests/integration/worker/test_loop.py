@@ -10,6 +10,8 @@ import pytest
 
 from django_pgflow import compiler, signals
 from django_pgflow.worker import served
+from django_pgflow.worker.options import WorkerOptions
+from django_pgflow.worker.worker import Worker
 from tests.fixtures.worker import eventually, query
 from tests.integration.worker.conftest import ended, task_rows
 from tests.testapp import flows
@@ -245,3 +247,9 @@ def test_an_outcome_that_the_database_does_not_take_fails_its_task_only(make_flo
     assert ended(run).output == {"each_probe": [1, 2, 3]}
     assert ended(bad_run).status == "failed"
     assert task_rows(bad_run)[0][4].startswith("The outcome could not be stored: ")
+
+
+def test_a_worker_that_is_told_to_stop_before_it_runs_does_not_run(transactional_db):
+    worker = Worker({"greet": flows.greet}, WorkerOptions.from_settings())
+    worker.stop()
+    assert worker.run() == 0
