@@ -103,9 +103,13 @@ def test_a_schema_is_closed_to_everybody(sql: Sql, schema: str) -> None:
         )
 
 
-def test_the_worker_functions_of_other_platforms_may_be_absent_but_never_a_trigger(sql: Sql) -> None:
-    rows = sql.rows(
+def test_the_core_has_neither_triggers_nor_views_nor_sequences_nor_row_security(sql: Sql) -> None:
+    triggers = sql.rows(
         "select tgname from pg_trigger where not tgisinternal and tgrelid in "
         "(select oid from pg_class where relnamespace = 'pgflow'::regnamespace)"
     )
-    assert [row.tgname for row in rows] == []
+    others = sql.rows(
+        "select relname from pg_class where relnamespace = 'pgflow'::regnamespace "
+        "and (relkind in ('v', 'm', 'S') or relrowsecurity)"
+    )
+    assert (triggers, others) == ([], [])

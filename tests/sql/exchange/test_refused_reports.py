@@ -107,9 +107,21 @@ def test_one_report_twice_in_a_call_counts_once(sql: Sql) -> None:
     sql.define("flow", "each[]")
     run = sql.start("flow", [1, 2])
     one, _two = sql.exchange(["flow"])
-    sql.exchange(["flow"], completed(one, "x"), completed(one, "x"))
+    records = sql.exchange(["flow"], completed(one, "x"), completed(one, "x"))
+    assert [record.kind for record in records] == ["refused"]
     assert sql.step(run.run_id, "each").remaining_tasks == 1
     assert sql.task_statuses(run.run_id, "each") == ["completed", "started"]
+
+
+def test_of_two_reports_that_contradict_the_first_counts(sql: Sql) -> None:
+    sql.define("flow", "a", max_attempts=1)
+    for outcome, status in (("completed", "completed"), ("failed", "failed")):
+        run = sql.start("flow", {})
+        (task,) = sql.exchange(["flow"])
+        reports = [completed(task), failed(task)]
+        records = sql.exchange(["flow"], *sorted(reports, key=lambda report: report.outcome != outcome))
+        assert [record.kind for record in records] == ["refused"]
+        assert sql.run(run.run_id).status == status
 
 
 def test_a_refused_report_does_not_hold_up_the_others(sql: Sql) -> None:

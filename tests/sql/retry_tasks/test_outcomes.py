@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from django_pgflow.db.core.current import Core
 from tests.fixtures.sql import Sql
 
 
@@ -52,6 +53,15 @@ def test_each_task_has_its_own_outcome(sql: Sql) -> None:
     sql.fail(sql.claim_one("flow"))
     outcomes = sql.retry((run.run_id, "b", 0), (run.run_id, "a", 0), (run.run_id, "c", 0))
     assert outcomes == ["queued", "not_failed", "not_found"]
+
+
+def test_a_task_that_is_named_twice_is_queued_once(sql: Sql) -> None:
+    sql.define("flow", "a", max_attempts=1)
+    run = sql.start("flow", {})
+    sql.fail(sql.claim_one("flow"))
+    records = sql.ask(Core().retry_tasks([(run.run_id, "a", 0)] * 2))
+    assert "queued" in {record.outcome for record in records}
+    assert len(sql.queued_messages("flow")) == 1
 
 
 def test_no_tasks_are_no_work(sql: Sql) -> None:
