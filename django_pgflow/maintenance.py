@@ -37,6 +37,27 @@ def sweep() -> Query[int | None]:
     )
 
 
+def forget_waiting(worker_id: UUID) -> Query[None]:
+    """Note that a worker waits no more, nor any worker that ended or fell silent long ago.
+
+    Whoever queues a task sends a notification while a worker is noted as waiting, and notifications cost.
+    """
+    return Query(
+        sql="""
+            delete from django_pgflow.waiting_workers w
+            where w.worker_id = %(worker_id)s
+               or not exists (
+                 select from pgflow.workers k
+                 where k.worker_id = w.worker_id
+                   and k.stopped_at is null
+                   and k.last_heartbeat_at > clock_timestamp() - interval '5 minutes'
+               )
+        """,
+        params={"worker_id": worker_id},
+        read=lambda row: None,
+    )
+
+
 def held_tasks(worker_id: UUID, flow_slugs: Sequence[str]) -> Query[HeldTask]:
     """Ask which tasks the database thinks that a worker is executing, in the runs that live."""
     return Query(

@@ -80,6 +80,7 @@ class Lifecycle:
         """Note in the worker's row that it has ended; not worth waiting for a database that is gone."""
         try:
             await self._session.run(self._core.mark_worker_stopped(self._worker_id))
+            await self._session.run(maintenance.forget_waiting(self._worker_id))
         except (session.ConnectionLost, psycopg.Error) as error:
             logger.warning("Worker's end not noted: %s", session.one_line(error.__cause__ or error))
 

@@ -45,6 +45,19 @@ def test_cut_connections_are_made_again(start_worker):
     assert "Traceback" not in worker.log
 
 
+def test_listening_is_resumed(start_worker):
+    worker = start_worker("acc_count", "--poll-interval", "30")
+    output(start("acc_count", [1]))
+    cut("lifecycle")
+    worker.wait_for_log("Database connection is back")
+    waiting = "select 1 from django_pgflow.waiting_workers where flow_slug = 'acc_count'"
+    eventually(lambda: query(waiting), "the worker to wait")
+    time.sleep(3)  # its next look by itself would come too late
+    begun = time.monotonic()
+    assert output(start("acc_count", [1, 2])) == {"total": 6}
+    assert time.monotonic() - begun < 2
+
+
 def test_results_that_could_not_be_reported_are_reported_later(start_worker, ledger):
     worker = start_worker("acc_slow", "--poll-interval", "30")
     run_id = start("acc_slow", [0.5])
@@ -106,7 +119,14 @@ def test_worker_survives_a_crash_of_postgres(own_server, tmp_path):
             time.sleep(0.1)
         assert status == "completed", worker.log[-3000:]
         assert result == {"total": sum(range(600)) * 2}
-        assert worker.log.count("Database connection lost") <= 2
-    finally:
+        lost = worker.log.count("Database connection lost")
+        assert lost <= 2
+        own_server.stop("immediate")
+        worker.wait_for_log("Database connection lost", count=lost + 1)
         worker.process.terminate()
-        assert worker.wait() == 0
+        assert worker.wait() == 0, "with nothing to report, a worker ends without its database"
+        assert "Traceback" not in worker.log
+    finally:
+        if worker.process.poll() is None:
+            worker.process.kill()
+            worker.process.wait()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
+
 import pytest
 
 from tests.acceptance.conftest import ended, output, start
+from tests.fixtures.worker import eventually, query
 
 pytestmark = pytest.mark.acceptance
 
@@ -33,3 +37,21 @@ def test_worker_that_starts_later_finds_the_work(start_worker):
     worker = start_worker("--until-idle", "acc_count")
     assert worker.wait() == 0
     assert ended(run_id).status == "completed"
+
+
+def test_the_result_of_a_worker_that_was_frozen_for_too_long_is_refused(start_worker, ledger):
+    frozen = start_worker("acc_slow")
+    run_id = start("acc_slow", [1.5])
+    eventually(ledger, "the task to begin")
+    frozen.send(signal.SIGSTOP)
+    query(
+        "update pgflow.step_tasks set queued_at = queued_at - interval '1 hour', "
+        "started_at = started_at - interval '1 hour'"
+    )
+    other = start_worker("acc_slow", TEST_PGFLOW=json.dumps({"WORKER": {"sweep_interval": 0.2}}))
+    other.wait_for_log("Task started")
+    frozen.send(signal.SIGCONT)
+    frozen.wait_for_log("Report refused")
+    assert output(run_id) == {"doze": ["slept"]}
+    assert query("select last_worker_id::text from pgflow.step_tasks")[0][0] in other.log
+    assert "Report refused" not in other.log

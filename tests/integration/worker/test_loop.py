@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from django_pgflow import compiler, signals
 from django_pgflow.worker import served
+from django_pgflow.worker.exchange import Exchange
 from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.worker import Worker
 from tests.fixtures.worker import eventually, query
@@ -105,6 +107,41 @@ def test_worker_row(run_worker):
         lambda: query("select 1 from pgflow.workers where worker_id = %s and stopped_at is not null", worker.id),
         "the end to be noted",
     )
+
+
+def test_nobody_is_notified_for_a_worker_that_has_ended(run_worker):
+    waiting = "select 1 from django_pgflow.waiting_workers"
+    query("insert into django_pgflow.waiting_workers values ('greet', gen_random_uuid())")
+    worker = run_worker(flows.greet)
+    eventually(lambda: query(f"{waiting} where worker_id = %s", worker.id), "the worker to wait")
+    worker.stop()
+    eventually(lambda: not query(waiting), "the notes to go")
+
+
+def test_what_was_claimed_while_the_worker_was_told_to_stop_is_given_back(make_flow, run_worker, monkeypatch):
+    called = []
+
+    def probe():
+        called.append(1)
+
+    original = Exchange.exchange
+
+    async def slow_exchange(self, *args):
+        records = await original(self, *args)
+        if records:
+            worker.stop()
+            await asyncio.sleep(0.1)
+        return records
+
+    monkeypatch.setattr(Exchange, "exchange", slow_exchange)
+    flow = make_flow(probe)
+    worker = run_worker(flow)
+    run = flow.start()
+    eventually(
+        lambda: query("select 1 from pgflow.workers where worker_id = %s and stopped_at is not null", worker.id), "end"
+    )
+    assert task_rows(run)[0][2:] == ("queued", 0, None)
+    assert called == []
 
 
 def test_a_deleted_worker_row_is_written_again(run_worker):
