@@ -155,3 +155,31 @@ def test_released_after_a_second_claim_is_refused(sql: Sql) -> None:
     assert again.attempt == 2
     assert [record.kind for record in sql.exchange(["flow"], released(task))] == ["refused"]
     assert sql.task(run.run_id, "a").status == "started"
+
+
+@pytest.mark.xfail(strict=True, reason="a retry counts attempts from 1 again, so the fence is the same as before")
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_an_execution_from_before_a_retry_though_the_same_worker_has_the_task_again(sql: Sql, outcome: str) -> None:
+    sql.define("flow", "failing", "slow", max_attempts=1)
+    run = sql.start("flow", {})
+    one, cut_short = sql.exchange(["flow"])
+    # The handler of "slow" goes on in its thread while its run fails, is retried, and is claimed anew.
+    sql.exchange(["flow"], failed(one))
+    sql.retry((run.run_id, "failing", 0))
+    assert {task.step_slug for task in sql.exchange(["flow"])} == {"failing", "slow"}
+    (refused,) = sql.exchange(["flow"], report(cut_short, outcome), capacity=0)
+    assert refused.kind == "refused"
+    assert sql.task_statuses(run.run_id, "slow") == ["started"]
+
+
+@pytest.mark.xfail(strict=True, reason="a retry counts attempts from 1 again, so the fence is the same as before")
+def test_a_failure_that_is_reported_again_after_a_retry(sql: Sql) -> None:
+    sql.define("flow", "a", max_attempts=1)
+    run = sql.start("flow", {})
+    (task,) = sql.exchange(["flow"])
+    sql.exchange(["flow"], failed(task))
+    sql.retry((run.run_id, "a", 0))
+    sql.exchange(["flow"])
+    # The answer to the first report was lost with the connection, so the worker repeats it.
+    assert [record.kind for record in sql.exchange(["flow"], failed(task))] == ["refused"]
+    assert sql.run(run.run_id).status == "started"
