@@ -40,7 +40,7 @@ class KeyField(models.TextField):  # type: ignore[type-arg]
     """The column ``key``, whose ``exact`` and ``in`` compare the columns that it is made of.
 
     Args:
-        columns: Columns of a unique index, in the key's order.
+        columns: Columns of a unique index, by the names of their attributes, in the key's order.
     """
 
     def __init__(self, *args: Any, columns: Iterable[str], **kwargs: Any) -> None:
@@ -59,8 +59,8 @@ def _compare(compiler: SQLCompiler, column: Any, keys: Iterable[str]) -> tuple[s
     found = [parsed for key in keys if (parsed := parse(key, len(field.columns))) is not None]
     if not found:
         raise EmptyResultSet
-    table = compiler.quote_name_unless_alias(column.alias)
-    names = ", ".join(f"{table}.{compiler.connection.ops.quote_name(name)}" for name in field.columns)
+    columns = (field.model._meta.get_field(name).get_col(column.alias) for name in field.columns)
+    names = ", ".join(compiler.compile(part)[0] for part in columns)
     row = f"({', '.join(['%s'] * len(field.columns))})"
     return f"({names}) in ({', '.join([row] * len(found))})", [value for parsed in found for value in parsed]
 
