@@ -144,6 +144,7 @@ class StepTaskRowAdmin(RowAdmin):
         "task_index",
         "badge",
         "attempts_count",
+        "forgiven_count",
         "queued_at",
         "started_at",
         "completed_at",

@@ -2,7 +2,8 @@
 
 from django_pgflow.models.definitions import Dependency, Flow, Step
 from django_pgflow.models.rows import FailedTask, StepStateRow, StepTaskRow
-from django_pgflow.models.runtime import Run, StepState, StepTask
+from django_pgflow.models.runtime import Run
+from django_pgflow.models.states import StepState, StepTask
 from django_pgflow.models.workers import Worker
 
 __all__ = [

@@ -13,9 +13,11 @@ bear in SQL (``run.flow_slug``), and the same kind of relation spans several col
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from django.db import models
+from django.utils import timezone
 
 from django_pgflow import exceptions
 
@@ -111,3 +113,8 @@ class PgflowModel(models.Model):
     def database(self) -> str | None:
         """The alias that the row was read from."""
         return self._state.db
+
+
+def duration(started_at: Any, ended_at: Any) -> timedelta | None:
+    """Return the time between two moments; until now without an end, None without a start."""
+    return (ended_at or timezone.now()) - started_at if started_at else None

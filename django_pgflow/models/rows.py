@@ -17,7 +17,8 @@ from django.db.models.sql.compiler import SQLCompiler
 from django.utils.translation import gettext_lazy as _
 
 from django_pgflow.models import base
-from django_pgflow.models.runtime import Run, StepStateColumns, StepTaskColumns
+from django_pgflow.models.runtime import Run
+from django_pgflow.models.states import StepStateColumns, StepTaskColumns
 from django_pgflow.models.workers import Worker
 from django_pgflow.statuses import StepStatus, TaskStatus
 
