@@ -110,7 +110,7 @@ class Worker:
             if not start.done():
                 return 0  # told to stop before the database was there
             start.result()
-            background.append(asyncio.create_task(lifecycle.run()))
+            background.append(alive := asyncio.create_task(lifecycle.run()))
             logger.info(
                 "Worker started worker=%s name=%s flows=%s concurrency=%d",
                 self.id,
@@ -119,8 +119,10 @@ class Worker:
                 self._options.concurrency,
             )
             background.append(serve := asyncio.create_task(self._serve()))
-            await asyncio.wait({serve, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serve, stop, alive}, return_when=asyncio.FIRST_COMPLETED)
             code = await self._drain(serve)
+            if alive.done():
+                alive.result()  # a worker that gives no sign of life must not go on as if it did
         finally:
             for one in background:
                 one.cancel()

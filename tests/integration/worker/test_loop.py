@@ -12,6 +12,7 @@ import pytest
 from django_pgflow import compiler, signals
 from django_pgflow.worker import served
 from django_pgflow.worker.exchange import Exchange
+from django_pgflow.worker.lifecycle import Lifecycle
 from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.worker import Worker
 from tests.fixtures.worker import eventually, query
@@ -290,3 +291,13 @@ def test_a_worker_that_is_told_to_stop_before_it_runs_does_not_run(transactional
     worker = Worker({"greet": flows.greet}, WorkerOptions.from_settings())
     worker.stop()
     assert worker.run() == 0
+
+
+@pytest.mark.parametrize("method", ["_beat", "_sweep"])
+def test_a_bug_beside_the_loop_ends_the_worker(transactional_db, monkeypatch, method):
+    async def broken(self):
+        raise AssertionError("a bug")
+
+    monkeypatch.setattr(Lifecycle, method, broken)
+    with pytest.raises(AssertionError, match="a bug"):
+        Worker({"greet": flows.greet}, WorkerOptions.from_settings()).run()
