@@ -90,6 +90,13 @@ class Migration(migrations.Migration):
                 ("permanently_stalled_at", models.DateTimeField(null=True, verbose_name="permanently stalled at")),
                 ("input", models.JSONField(null=True, verbose_name="input")),
                 (
+                    "forgiven_count",
+                    models.IntegerField(
+                        help_text="Attempts that do not count: given back, or before a retry by hand",
+                        verbose_name="forgiven attempts",
+                    ),
+                ),
+                (
                     "key",
                     django_pgflow.models.rows.KeyField(
                         columns=["run_id", "step_slug", "task_index"],
@@ -379,6 +386,13 @@ class Migration(migrations.Migration):
                 ("last_requeued_at", models.DateTimeField(null=True, verbose_name="last requeued at")),
                 ("permanently_stalled_at", models.DateTimeField(null=True, verbose_name="permanently stalled at")),
                 ("input", models.JSONField(null=True, verbose_name="input")),
+                (
+                    "forgiven_count",
+                    models.IntegerField(
+                        help_text="Attempts that do not count: given back, or before a retry by hand",
+                        verbose_name="forgiven attempts",
+                    ),
+                ),
                 (
                     "pk",
                     models.CompositePrimaryKey(

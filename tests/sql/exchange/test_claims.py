@@ -96,7 +96,6 @@ def test_a_dependent_step_gets_the_outputs_of_its_dependencies(sql: Sql) -> None
     assert after.input == {"run": [1, 2], "each": [10, 20]}
 
 
-@pytest.mark.xfail(strict=True, reason="exchange follows pgflow.task_input, which is for start_tasks alone")
 def test_the_flow_input_is_under_run_whatever_start_tasks_is_set_to(sql: Sql) -> None:
     sql.rows("set local pgflow.task_input = 'deps'")
     sql.define("flow", "a")
@@ -145,7 +144,6 @@ def test_nothing_of_a_failed_run_is_claimed(sql: Sql) -> None:
     assert sql.exchange(["flow"], failed(task)) == []
 
 
-@pytest.mark.xfail(strict=True, reason="the missing queue raises, and the reports are rolled back with it")
 def test_a_flow_that_is_gone_does_not_stand_in_the_way_of_the_others(sql: Sql) -> None:
     sql.define("flow", "a", "b < a")
     run = sql.start("flow", {})

@@ -157,7 +157,6 @@ def test_released_after_a_second_claim_is_refused(sql: Sql) -> None:
     assert sql.task(run.run_id, "a").status == "started"
 
 
-@pytest.mark.xfail(strict=True, reason="a retry counts attempts from 1 again, so the fence is the same as before")
 @pytest.mark.parametrize("outcome", OUTCOMES)
 def test_an_execution_from_before_a_retry_though_the_same_worker_has_the_task_again(sql: Sql, outcome: str) -> None:
     sql.define("flow", "failing", "slow", max_attempts=1)
@@ -172,7 +171,6 @@ def test_an_execution_from_before_a_retry_though_the_same_worker_has_the_task_ag
     assert sql.task_statuses(run.run_id, "slow") == ["started"]
 
 
-@pytest.mark.xfail(strict=True, reason="a retry counts attempts from 1 again, so the fence is the same as before")
 def test_a_failure_that_is_reported_again_after_a_retry(sql: Sql) -> None:
     sql.define("flow", "a", max_attempts=1)
     run = sql.start("flow", {})

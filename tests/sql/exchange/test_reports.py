@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
 import pytest
 
-from tests.fixtures.sql import SQL_NULL, Sql, completed, failed, released
+from tests.fixtures.sql import SQL_NULL, Sql, completed, failed, released, report
 
 
 def test_a_completed_task_ends_its_step_and_run(sql: Sql) -> None:
@@ -170,9 +171,11 @@ def test_a_released_task_is_queued_at_once_and_its_attempt_does_not_count(sql: S
     (task,) = sql.exchange(["flow"])
     assert sql.exchange(["flow"], released(task), capacity=0) == []
     row = sql.task(run.run_id, "a")
-    assert (row.status, row.attempts_count, row.started_at, row.error_message) == ("queued", 0, None, None)
+    assert (row.status, row.started_at, row.error_message) == ("queued", None, None)
+    assert row.attempts_count - row.forgiven_count == 0
     (again,) = sql.exchange(["flow"], worker_id=sql.worker())
-    assert (again.attempt, again.msg_id) == (1, task.msg_id)
+    # The number of an attempt never comes twice; that it did not count shows in the maximum.
+    assert (again.attempt, again.max_attempts, again.msg_id) == (2, 2, task.msg_id)
     assert sql.run(run.run_id).status == "started"
 
 
@@ -193,8 +196,17 @@ def test_all_outcomes_may_be_mixed(sql: Sql) -> None:
     one, two, three = sql.exchange(["flow"])
     sql.exchange(["flow"], completed(one), failed(two), released(three), capacity=0)
     assert sql.task_statuses(run.run_id, "each") == ["completed", "queued", "queued"]
-    assert [task.attempts_count for task in sql.tasks(run.run_id, "each")] == [1, 1, 0]
+    assert [task.attempts_count - task.forgiven_count for task in sql.tasks(run.run_id, "each")] == [1, 1, 0]
     assert sql.step(run.run_id, "each").remaining_tasks == 2
+
+
+def test_an_outcome_that_does_not_exist_is_refused(sql: Sql) -> None:
+    sql.define("flow", "a", max_attempts=1)
+    run = sql.start("flow", {})
+    (task,) = sql.exchange(["flow"])
+    with pytest.raises(psycopg.errors.RaiseException, match="not: exploded"), sql.transaction():
+        sql.exchange(["flow"], report(task, "exploded"))
+    assert sql.task(run.run_id, "a").status == "started"
 
 
 def test_without_reports_and_capacity_nothing_happens(sql: Sql) -> None:

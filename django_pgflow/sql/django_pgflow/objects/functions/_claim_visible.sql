@@ -18,6 +18,12 @@ declare
   v_claimed_ids bigint[] := '{}';
   v_task django_pgflow.exchange_record;
 begin
+  -- A flow that is gone must not keep its worker from the others.
+  if not exists (select from pgflow.flows f where f.flow_slug = _claim_visible.flow_slug)
+    or to_regclass(format('pgmq.%I', v_table)) is null then
+    return;
+  end if;
+
   execute format(
     $query$
       select array_agg(due.msg_id)
@@ -42,7 +48,9 @@ begin
     select
       'claimed', _claim_visible.flow_slug, c.run_id, c.step_slug, c.task_index, c.attempt, c.input, c.msg_id,
       c.max_attempts, c.timeout
-    from pgflow._claim_tasks(_claim_visible.flow_slug, v_message_ids, _claim_visible.worker_id) c
+    from pgflow._claim_tasks(
+      _claim_visible.flow_slug, v_message_ids, _claim_visible.worker_id, omit_run => false
+    ) c
   loop
     v_claimed_ids := v_claimed_ids || v_task.msg_id;
     return next v_task;

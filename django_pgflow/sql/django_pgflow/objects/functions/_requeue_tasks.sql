@@ -27,7 +27,7 @@ begin
   set
     status = 'queued',
     message_id = given.message_id,
-    attempts_count = 0,
+    forgiven_count = t.attempts_count,
     requeued_count = 0,
     output = null,
     started_at = null,

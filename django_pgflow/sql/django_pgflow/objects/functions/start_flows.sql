@@ -18,10 +18,13 @@ declare
   v_run_ids uuid[] := array(
     select coalesce(given.run_id, gen_random_uuid())
     from unnest(start_flows.inputs, start_flows.run_ids) with ordinality as given (input, run_id, position)
-    where given.position <= cardinality(start_flows.inputs)
     order by given.position
   );
 begin
+  if cardinality(start_flows.run_ids) <> cardinality(start_flows.inputs) then
+    raise exception 'run_ids length (%) must equal inputs length (%)',
+      cardinality(start_flows.run_ids), cardinality(start_flows.inputs);
+  end if;
   perform pgflow._start_runs(start_flows.flow_slug, v_run_ids, start_flows.inputs);
   return query
     select r.*

@@ -23,6 +23,7 @@ select
   step_tasks.last_requeued_at,
   step_tasks.permanently_stalled_at,
   step_tasks.input,
+  step_tasks.forgiven_count,
   runs.started_at as run_started_at
 from pgflow.step_tasks
 join pgflow.runs on runs.run_id = step_tasks.run_id;

@@ -3,13 +3,15 @@
 -- nobody waits and no task is handed out twice.
 --
 -- Input of a map task is its element; of others an object with the outputs of the completed dependencies by slug,
--- and the run's input as "run" unless the setting pgflow.task_input is 'deps'.
+-- and, unless omit_run, the run's input as "run". An attempt is counted from 1 and never comes twice; max_attempts
+-- counts those that were forgiven, too.
 --
 -- Called by start_tasks and django_pgflow.exchange. Locks tasks by primary key, then queue rows.
 create function pgflow._claim_tasks(
   flow_slug text,
   msg_ids bigint[],
-  worker_id uuid
+  worker_id uuid,
+  omit_run boolean
 )
 returns table (
   run_id uuid,
@@ -32,7 +34,6 @@ declare
   v_task_indexes integer[];
   v_message_ids bigint[];
   v_delays integer[];
-  v_omit_run boolean := coalesce(current_setting('pgflow.task_input', true), '') = 'deps';
 begin
   with candidates as (
     select t.run_id, t.step_slug, t.task_index
@@ -82,14 +83,14 @@ begin
       case
         when d.step_type = 'map' then t.input
         else
-          case when v_omit_run then '{}'::jsonb else jsonb_build_object('run', r.input) end
+          case when _claim_tasks.omit_run then '{}'::jsonb else jsonb_build_object('run', r.input) end
           || case
             when d.deps_count = 0 then '{}'::jsonb
             else pgflow._dependency_outputs(t.flow_slug, t.run_id, t.step_slug)
           end
       end,
       t.message_id,
-      coalesce(d.opt_max_attempts, f.opt_max_attempts),
+      coalesce(d.opt_max_attempts, f.opt_max_attempts) + t.forgiven_count,
       coalesce(d.opt_timeout, f.opt_timeout),
       case when d.step_type = 'single' and d.deps_count = 0 then r.input end
     from unnest(v_run_ids, v_step_slugs, v_task_indexes) as claimed (run_id, step_slug, task_index)

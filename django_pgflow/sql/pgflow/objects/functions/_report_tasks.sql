@@ -31,6 +31,11 @@ declare
   v_message_ids bigint[];
   v_delays integer[];
 begin
+  if not _report_tasks.outcomes <@ array['completed', 'failed', 'exhausted', 'released'] then
+    raise exception 'Outcomes must be completed, failed, exhausted or released, not: %',
+      array_to_string(_report_tasks.outcomes, ', ', 'NULL');
+  end if;
+
   perform from pgflow.runs r
   where r.run_id = any (_report_tasks.run_ids)
   order by r.run_id
@@ -48,14 +53,15 @@ begin
       t.run_id,
       t.step_slug,
       t.task_index,
-      t.attempts_count,
+      t.attempts_count - t.forgiven_count as charged_count,
       given.output,
       coalesce(d.opt_base_delay, f.opt_base_delay) as base_delay,
       case
         when given.outcome = 'completed' and violation.output_type is not null then 'violation'
         when given.outcome = 'completed' then 'completed'
         when given.outcome = 'released' then 'released'
-        when given.outcome = 'failed' and t.attempts_count < coalesce(d.opt_max_attempts, f.opt_max_attempts)
+        when given.outcome = 'failed'
+          and t.attempts_count - t.forgiven_count < coalesce(d.opt_max_attempts, f.opt_max_attempts)
           then 'retry'
         else 'failed'
       end as verdict,
@@ -111,7 +117,7 @@ begin
         when 'released' then 'queued'
         else 'failed'
       end,
-      attempts_count = t.attempts_count - case when report.verdict = 'released' then 1 else 0 end,
+      forgiven_count = t.forgiven_count + case when report.verdict = 'released' then 1 else 0 end,
       started_at = case when report.verdict in ('retry', 'released') then null else t.started_at end,
       last_worker_id = case when report.verdict = 'released' then null else t.last_worker_id end,
       completed_at = case when report.verdict = 'completed' then greatest(now(), t.started_at) end,
@@ -125,7 +131,7 @@ begin
     returning
       report.position, t.run_id, t.step_slug, report.verdict, report.step_error, t.flow_slug, t.message_id,
       case report.verdict
-        when 'retry' then pgflow._retry_delay(report.base_delay, report.attempts_count)
+        when 'retry' then pgflow._retry_delay(report.base_delay, report.charged_count)
         when 'released' then 0
       end as delay
   )

@@ -1,4 +1,5 @@
 -- Claims the queued tasks behind messages that a worker has read; all else is passed over. See _claim_tasks.
+-- With the setting pgflow.task_input = 'deps' the inputs have no key "run".
 create function pgflow.start_tasks(
   flow_slug text,
   msg_ids bigint[],
@@ -16,5 +17,10 @@ set jit to off
 as $$
   select
     start_tasks.flow_slug, c.run_id, c.step_slug, c.input, c.msg_id, c.task_index, c.flow_input
-  from pgflow._claim_tasks(start_tasks.flow_slug, start_tasks.msg_ids, start_tasks.worker_id) c
+  from pgflow._claim_tasks(
+    start_tasks.flow_slug,
+    start_tasks.msg_ids,
+    start_tasks.worker_id,
+    omit_run => coalesce(current_setting('pgflow.task_input', true), '') = 'deps'
+  ) c
 $$;

@@ -19,6 +19,9 @@ create table pgflow.step_tasks (
   permanently_stalled_at timestamptz,
   -- Ours: the element of a map task, so that claiming one task does not read the whole array.
   input jsonb,
+  -- Ours: attempts that do not count against the maximum, because they were given back or came before a retry by
+  -- hand. attempts_count itself only grows, so that it names one claim for ever.
+  forgiven_count integer not null default 0,
   constraint step_tasks_pkey primary key (run_id, step_slug, task_index),
   constraint step_tasks_flow_slug_fkey foreign key (flow_slug) references pgflow.flows (flow_slug),
   constraint step_tasks_run_id_fkey foreign key (run_id) references pgflow.runs (run_id),
@@ -29,6 +32,7 @@ create table pgflow.step_tasks (
   constraint valid_status check (status in ('queued', 'started', 'completed', 'failed', 'skipped', 'cancelled')),
   constraint output_valid_only_for_completed check (output is null or status in ('completed', 'failed')),
   constraint attempts_count_nonnegative check (attempts_count >= 0),
+  constraint forgiven_count_is_part_of_attempts_count check (forgiven_count between 0 and attempts_count),
   constraint completed_at_or_failed_at check (completed_at is null or failed_at is null),
   constraint completed_at_is_after_queued_at check (completed_at is null or completed_at >= queued_at),
   constraint failed_at_is_after_queued_at check (failed_at is null or failed_at >= queued_at),
