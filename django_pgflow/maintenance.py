@@ -92,12 +92,3 @@ def has_work(flow_slugs: Sequence[str]) -> Query[bool]:
         params={"flow_slugs": list(flow_slugs)},
         read=lambda row: bool(row["has_work"]),
     )
-
-
-def existing_flows(flow_slugs: Sequence[str]) -> Query[str]:
-    """Ask which of these flows are in the database."""
-    return Query(
-        sql="select flow_slug from pgflow.flows where flow_slug = any(%(flow_slugs)s::text[])",
-        params={"flow_slugs": list(flow_slugs)},
-        read=lambda row: str(row["flow_slug"]),
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -69,7 +68,6 @@ class Exchange:
         self._session = connection
         self._worker_id = worker_id
         self._in_hand = in_hand
-        self._gone: set[str] = set()
         self._last_error = ""
 
     @property
@@ -84,7 +82,6 @@ class Exchange:
         pauses = session.pauses()
         lost = False
         while True:
-            flow_slugs = [slug for slug in flow_slugs if slug not in self._gone]
             try:
                 if lost:
                     reports = [*reports, *await self._unknown_claims(flow_slugs, reports)]
@@ -105,7 +102,6 @@ class Exchange:
                     self._last_error = session.one_line(error)
                     logger.exception("Exchange failed, trying again until it works: %s", self._last_error)
                 await asyncio.sleep(next(pauses))
-                await self._look_for_flows(flow_slugs)
 
     async def flow_input(self, run_id: UUID) -> Any:
         """Return the input of a run; None if it was deleted meanwhile."""
@@ -144,14 +140,6 @@ class Exchange:
             for task in held
             if (task.run_id, task.step_slug, task.task_index) not in known
         ]
-
-    async def _look_for_flows(self, flow_slugs: Sequence[str]) -> None:
-        """Serve no longer what was deleted from the database, so that it does not keep us from the rest."""
-        with contextlib.suppress(session.ConnectionLost, psycopg.Error):
-            existing = await self._session.run(maintenance.existing_flows(flow_slugs))
-            for slug in set(flow_slugs) - set(existing):
-                logger.error("Flow not served any more, it was deleted from the database flow=%s", slug)
-                self._gone.add(slug)
 
     async def _one_by_one(
         self, flow_slugs: Sequence[str], reports: Sequence[TaskReport], error: psycopg.Error

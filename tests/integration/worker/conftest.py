@@ -47,9 +47,9 @@ def ended(run: models.Run) -> models.Run:
 
 
 def task_rows(run: models.Run) -> list[tuple[Any, ...]]:
-    """Return (step, index, status, attempts, error) of a run's tasks."""
+    """Return (step, index, status, attempts that count, error) of a run's tasks."""
     return query(
-        "select step_slug, task_index, status, attempts_count, error_message from pgflow.step_tasks "
+        "select step_slug, task_index, status, attempts_count - forgiven_count, error_message from pgflow.step_tasks "
         "where run_id = %s order by 1, 2",
         run.pk,
     )

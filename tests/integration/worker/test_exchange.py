@@ -61,7 +61,8 @@ def test_claims_whose_answer_was_lost_are_given_back_and_claimed_again(worker_id
     flows.greet.bulk_start([{"name": "Ada"}])
     (lost,) = claim(worker_id)
     (found,) = exchange(worker_id)
-    assert (found.kind, found.run_id, found.attempt) == ("claimed", lost.run_id, 1)
+    assert (found.kind, found.run_id) == ("claimed", lost.run_id)
+    assert found.attempt - lost.attempt == found.max_attempts - lost.max_attempts == 1, "it cost no attempt"
 
 
 def test_tasks_in_hand_are_not_given_back(worker_id):
@@ -88,13 +89,12 @@ def test_a_report_that_may_have_counted_is_repeated(worker_id):
     assert client.get(run.pk).status == "completed"
 
 
-def test_a_deleted_flow_does_not_keep_the_worker_from_the_others(worker_id, make_flow, caplog):
+def test_a_deleted_flow_does_not_keep_the_worker_from_the_others(worker_id, make_flow):
     make_flow(_probe, slug="doomed")
     query("select pgflow.delete_flow_and_data('doomed')")
     run = flows.greet.start()
     (found,) = exchange(worker_id, flow_slugs=["doomed", "greet"])
     assert found.run_id == run.pk
-    assert "Flow not served any more, it was deleted from the database flow=doomed" in caplog.text
 
 
 def _probe():

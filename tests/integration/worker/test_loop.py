@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from django.test import override_settings
 
 from django_pgflow import compiler, signals
 from django_pgflow.worker import served
@@ -166,28 +167,24 @@ def _probe():
     return 1
 
 
-def test_a_flow_of_another_shape_is_not_served(make_flow, caplog, monkeypatch):
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_flow_of_another_shape_is_not_served(make_flow, caplog, sync):
     flow = make_flow(_probe)
     flow.start()
-    assert served.prepare({"probe": flow}, using="default") == {"probe": flow}
-    flow.step(slug="another")(_probe)
-    for _ in range(2):
+    with override_settings(PGFLOW={"SYNC": sync}):
+        assert served.prepare({"probe": flow}, using="default") == {"probe": flow}
+        flow.step(slug="another")(_probe)
         assert served.prepare({"probe": flow, "greet": flows.greet}, using="default") == {"greet": flows.greet}
-        assert "Flow not served flow=probe" in caplog.text
-        assert "'another' is only in the code" in caplog.text
-        caplog.clear()
-        monkeypatch.setattr("django.conf.settings.PGFLOW", {"SYNC": False}, raising=False)
-        served.conf.get.cache_clear()
-    served.conf.get.cache_clear()
+    assert "Flow not served flow=probe" in caplog.text
+    assert "'another' is only in the code" in caplog.text
 
 
-def test_without_sync_a_flow_with_other_options_is_served(make_flow, settings):
+def test_without_sync_a_flow_with_other_options_is_served(make_flow):
     flow = make_flow(_probe)
     query("update pgflow.flows set opt_timeout = 77 where flow_slug = 'probe'")
-    settings.PGFLOW = {"SYNC": False}
-    assert served.prepare({"probe": flow}, using="default") == {"probe": flow}
+    with override_settings(PGFLOW={"SYNC": False}):
+        assert served.prepare({"probe": flow}, using="default") == {"probe": flow}
     assert query("select opt_timeout from pgflow.flows where flow_slug = 'probe'") == [(77,)]
-    settings.PGFLOW = {}
     served.prepare({"probe": flow}, using="default")
     assert compiler.differences({"probe": flow}, using="default") == {}
 
