@@ -47,6 +47,7 @@ def output(run_id: uuid.UUID) -> Any:
 def task_rows(run_id: uuid.UUID) -> list[Any]:
     """Return (step, index, status, attempts that count) of a run's tasks."""
     return query(
-        "select step_slug, task_index, status, attempts_count - forgiven_count from pgflow.step_tasks where run_id = %s order by 1, 2",
+        "select step_slug, task_index, status, attempts_count - forgiven_count from pgflow.step_tasks "
+        "where run_id = %s order by 1, 2",
         run_id,
     )

@@ -25,9 +25,7 @@ def test_wrong_calls_are_explained(transactional_db, arguments, message):
 
 def test_no_flows_at_all(transactional_db, monkeypatch):
     # Undone before the database is flushed, which keeps the flows that the code has.
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(CommandError, match=r"There are no flows. Declare one in the flows\.py"),
-    ):
+    with monkeypatch.context() as patch:
         patch.setattr(registry, "_flows", {})
-        call_command("runpgflowworker")
+        with pytest.raises(CommandError, match=r"There are no flows. Declare one in the flows\.py"):
+            call_command("runpgflowworker")
