@@ -12,6 +12,7 @@ PgflowError
 |   +-- RunFailed
 |   +-- RunTimeout
 +-- WouldDeadlock            waiting for a run that nobody else can see yet
++-- ReadOnly                 a write through the ORM to a table that only the core writes
 +-- CoreError                what is installed in the database is not what is needed
     +-- CoreMissing
     +-- ForeignCore
@@ -159,6 +160,19 @@ class WouldDeadlock(PgflowError):
         super().__init__(
             f"Waiting for run {run_id} inside an open transaction would not end: no worker sees the run "
             "before the commit. Wait after the `transaction.atomic()` block."
+        )
+
+
+class ReadOnly(PgflowError, TypeError):
+    """A write through the ORM to a table that only the functions of the core may write."""
+
+    def __init__(self, model: str, verb: str) -> None:
+        self.model = model
+        self.verb = verb
+        super().__init__(
+            f"{model} is read-only, so {verb}() did nothing. Start a run with `flow.start(...)`, retry with "
+            "`run.retry()` or `django_pgflow.client.retry_tasks(...)`; definitions are written by "
+            "`manage.py pgflow_sync`."
         )
 
 

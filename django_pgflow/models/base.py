@@ -30,21 +30,8 @@ WRITES = (
     "update",
     "delete",
 )
-INSTEAD = (
-    "Start a run with `flow.start(...)`, retry with `run.retry()` or `django_pgflow.client.retry_tasks(...)`; "
-    "definitions are written by `manage.py pgflow_sync`."
-)
 
 Model = TypeVar("Model", bound=models.Model, covariant=True)
-
-
-class ReadOnly(exceptions.PgflowError, TypeError):
-    """A write through the ORM to a table that only the functions of the core may write."""
-
-    def __init__(self, model: type[models.Model], verb: str) -> None:
-        self.model = model
-        self.verb = verb
-        super().__init__(f"{model.__name__} is read-only, so {verb}() did nothing. {INSTEAD}")
 
 
 def table(name: str, schema: str = "pgflow") -> str:
@@ -56,7 +43,7 @@ class ReadOnlyQuerySet(models.QuerySet[Model]):
     """A queryset without verbs that write; their async twins end here too."""
 
     def _refuse(self, verb: str) -> NoReturn:
-        raise ReadOnly(self.model, verb)
+        raise exceptions.ReadOnly(self.model.__name__, verb)
 
     def create(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse."""
@@ -99,15 +86,15 @@ class PgflowModel(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse."""
-        raise ReadOnly(type(self), "save")
+        raise exceptions.ReadOnly(type(self).__name__, "save")
 
     def save_base(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse."""
-        raise ReadOnly(type(self), "save_base")
+        raise exceptions.ReadOnly(type(self).__name__, "save_base")
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refuse."""
-        raise ReadOnly(type(self), "delete")
+        raise exceptions.ReadOnly(type(self).__name__, "delete")
 
     @property
     def database(self) -> str | None:

@@ -59,15 +59,23 @@ class Exchange:
         connection: A session of its own.
         worker_id: A registered worker.
         in_hand: Returns the tasks that are being executed or wait to be reported in a later call.
+        listening: Whether notifications of new work reach the worker.
     """
 
     def __init__(
-        self, core: Core, connection: session.Session, worker_id: UUID, in_hand: Callable[[], Collection[TaskKey]]
+        self,
+        core: Core,
+        connection: session.Session,
+        worker_id: UUID,
+        in_hand: Callable[[], Collection[TaskKey]],
+        *,
+        listening: bool = True,
     ) -> None:
         self._core = core
         self._session = connection
         self._worker_id = worker_id
         self._in_hand = in_hand
+        self._listening = listening
         self._last_error = ""
 
     @property
@@ -123,7 +131,9 @@ class Exchange:
     async def _run(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
     ) -> list[ExchangeRecord]:
-        return await self._session.run(self._core.exchange(self._worker_id, flow_slugs, capacity, reports))
+        return await self._session.run(
+            self._core.exchange(self._worker_id, flow_slugs, capacity, reports, listening=self._listening)
+        )
 
     async def _unknown_claims(self, flow_slugs: Sequence[str], reports: Sequence[TaskReport]) -> list[TaskReport]:
         """Return reports that give back what was claimed for us by an exchange whose answer never came."""

@@ -90,7 +90,7 @@ class Worker:
         self._announcer = announce.Announcer()
         core, health = Core(), session.Health()
         connection, other = (session.Session(self._options.using, name, health) for name in ("exchange", "lifecycle"))
-        self._source: Source = Exchange(core, connection, self.id, self._slots.keys)
+        self._source: Source = Exchange(core, connection, self.id, self._slots.keys, listening=self._options.listen)
         lifecycle = Lifecycle(
             options=self._options,
             core=core,

@@ -100,13 +100,16 @@ def measure(repeat: int) -> Iterator[tuple[str, str, list[float]]]:
             yield (
                 f"single-step tasks, 5,000 queued at once, {kind}",
                 "tasks/s",
-                [5000 / to_the_end(lambda: flow.bulk_start({} for _ in range(5000))) for _ in range(repeat)],
+                [5000 / to_the_end(lambda flow=flow: flow.bulk_start({} for _ in range(5000))) for _ in range(repeat)],
             )
         for size in (1000, 5000):
             yield (
                 f"map of {size:,} with a collector",
                 "tasks/s",
-                [(size + 1) / to_the_end(lambda: flows.bench_map.start(list(range(size)))) for _ in range(repeat)],
+                [
+                    (size + 1) / to_the_end(lambda size=size: flows.bench_map.start(list(range(size))))
+                    for _ in range(repeat)
+                ],
             )
         medians, tails = [], []
         for _ in range(repeat):

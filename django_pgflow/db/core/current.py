@@ -133,7 +133,13 @@ class Core:
         return Query(sql="select pgflow.requeue_stalled_tasks() as requeued", read=lambda row: int(row["requeued"]))
 
     def exchange(
-        self, worker_id: UUID, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport] = ()
+        self,
+        worker_id: UUID,
+        flow_slugs: Sequence[str],
+        capacity: int,
+        reports: Sequence[TaskReport] = (),
+        *,
+        listening: bool = True,
     ) -> Query[ExchangeRecord]:
         """Report results, then claim new tasks, in one statement and so one transaction.
 
@@ -145,6 +151,7 @@ class Core:
             flow_slugs: Flows to claim from; shared out fairly among them.
             capacity: Tasks to claim at most; 0 claims none.
             reports: Results, in any order.
+            listening: Whether the worker is to be notified of new work when it gets nothing now.
 
         Returns:
             A record for each claimed task and for each refused report.
@@ -157,7 +164,7 @@ class Core:
             "run_ids => %(run_ids)s::uuid[], step_slugs => %(step_slugs)s::text[], "
             "task_indexes => %(task_indexes)s::integer[], attempts => %(attempts)s::integer[], "
             "outcomes => %(outcomes)s::text[], outputs => %(outputs)s::text[]::jsonb[], "
-            "error_messages => %(error_messages)s::text[])",
+            "error_messages => %(error_messages)s::text[], listening => %(listening)s)",
             params={
                 "worker_id": worker_id,
                 "flow_slugs": list(flow_slugs),
@@ -169,6 +176,7 @@ class Core:
                 "outcomes": [report.outcome for report in reports],
                 "outputs": [report.output for report in reports],
                 "error_messages": [report.error_message for report in reports],
+                "listening": listening,
             },
             read=ExchangeRecord.read,
         )

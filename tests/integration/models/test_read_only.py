@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from django_pgflow import exceptions, models
-from django_pgflow.models.base import ReadOnly
 from tests.fixtures import driving
 
 pytestmark = pytest.mark.django_db
@@ -38,9 +37,9 @@ def run() -> models.Run:
 
 @pytest.mark.parametrize("write", [write for _, write in WRITES], ids=[name for name, _ in WRITES])
 def test_a_write_is_refused_with_what_to_do_instead(run, write):
-    with pytest.raises(ReadOnly, match=r"read-only.*flow\.start.*run\.retry"):
+    with pytest.raises(exceptions.ReadOnly, match=r"read-only.*flow\.start.*run\.retry"):
         write(run)
-    assert issubclass(ReadOnly, exceptions.PgflowError)
+    assert issubclass(exceptions.ReadOnly, exceptions.PgflowError)
     assert models.Run.objects.get().status == "started"
 
 

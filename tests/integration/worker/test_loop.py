@@ -54,18 +54,23 @@ def test_a_long_task_does_not_keep_the_other_slots_empty(make_flow, run_worker):
     assert ended(run).status == "completed"
 
 
-@pytest.mark.parametrize("listen", [True, False])
-def test_an_idle_worker_is_soon_awake(run_worker, listen):
-    run_worker(flows.greet, poll_interval=60 if listen else 0.5, listen=listen)
-    ended(flows.greet.start())
-    # Idle for so long that the next look would come too late, were it not for the notification.
-    eventually(
-        lambda: query("select 1 from django_pgflow.waiting_workers where flow_slug = 'greet'"), "the worker to wait"
-    )
-    time.sleep(2.0)
-    begun = time.monotonic()
-    assert ended(flows.greet.start()).status == "completed"
-    assert time.monotonic() - begun < 1.5
+def waits() -> bool:
+    return bool(query("select 1 from django_pgflow.waiting_workers where flow_slug = 'greet'"))
+
+
+def test_a_waiting_worker_is_notified(run_worker):
+    # The next look would come long after the deadline of this test.
+    run_worker(flows.greet, poll_interval=600)
+    for _ in range(2):
+        eventually(waits, "the worker to wait")
+        assert ended(flows.greet.start()).status == "completed"
+
+
+def test_a_worker_that_does_not_listen_polls_and_asks_for_no_notifications(run_worker):
+    run_worker(flows.greet, poll_interval=0.2, listen=False)
+    for _ in range(2):
+        assert ended(flows.greet.start()).status == "completed"
+        assert not waits()
 
 
 def test_a_worker_serves_only_its_flows(run_worker):

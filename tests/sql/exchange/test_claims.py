@@ -8,6 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from django_pgflow.db.core.current import Core
 from tests.fixtures.sql import DEADLINE, Sessions, Sql, completed, failed
 
 
@@ -215,3 +216,11 @@ def test_claims_and_reports_may_be_made_in_a_transaction_older_than_the_run(sess
     ended = starter.run(run.run_id)
     assert ended.status == "completed"
     assert ended.started_at <= ended.completed_at
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_only_a_worker_that_listens_is_noted_as_waiting(sql: Sql, listening: bool) -> None:
+    sql.define("flow", "a")
+    sql.ask(Core().exchange(sql.worker_id, ["flow"], 1, listening=listening))
+    waiting = sql.value("select count(*) from django_pgflow.waiting_workers where worker_id = %(id)s", id=sql.worker_id)
+    assert waiting == int(listening)

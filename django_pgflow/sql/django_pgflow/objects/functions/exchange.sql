@@ -1,6 +1,7 @@
 -- A worker's one statement: takes its reports, then claims up to so many due tasks, shared fairly among flows. What
 -- the reports release can be claimed by the same call. Reports as _report_tasks takes them, in parallel arrays.
--- Returns the claimed tasks, and the reports that did not count.
+-- Returns the claimed tasks, and the reports that did not count. A worker that listens and gets nothing is noted as
+-- waiting for a notification.
 -- Like every entrance to the engine it fixes how statements are planned: once, by index, joined as written. The
 -- tables may have been empty, or a million rows shorter, when a session planned its statements.
 -- Locks as _report_tasks and then as _claim_visible, which waits for nobody.
@@ -14,7 +15,8 @@ create function django_pgflow.exchange(
   attempts integer[] default '{}',
   outcomes text[] default '{}',
   outputs jsonb[] default '{}',
-  error_messages text[] default '{}'
+  error_messages text[] default '{}',
+  listening boolean default true
 )
 returns setof django_pgflow.exchange_record
 language plpgsql
@@ -73,8 +75,10 @@ begin
     v_left := v_left - v_taken;
   end loop;
 
-  perform django_pgflow._note_waiting(
-    exchange.worker_id, exchange.flow_slugs, exchange.capacity > 0 and v_left = exchange.capacity
-  );
+  if exchange.listening then
+    perform django_pgflow._note_waiting(
+      exchange.worker_id, exchange.flow_slugs, exchange.capacity > 0 and v_left = exchange.capacity
+    );
+  end if;
 end;
 $$;
