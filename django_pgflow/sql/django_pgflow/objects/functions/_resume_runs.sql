@@ -1,6 +1,7 @@
 -- Takes failed runs up again: their failed and interrupted steps are started once more, and the tasks of those that
 -- did not complete are queued with fresh attempts and new messages.
--- Called by retry_tasks, which has locked the runs. Locks step states, then tasks.
+-- A cancellation is forgotten.
+-- Called by retry_tasks and resume_runs, which have locked the runs. Locks step states, then tasks, then queue rows.
 create function django_pgflow._resume_runs(run_ids uuid[])
 returns void
 language plpgsql
@@ -12,6 +13,16 @@ begin
   update pgflow.runs r
   set status = 'started', failed_at = null
   where r.run_id = any (_resume_runs.run_ids);
+
+  -- Only what still says something is kept.
+  delete from django_pgflow.run_details d
+  where d.run_id = any (_resume_runs.run_ids)
+    and d.meta is null
+    and d.restarted_from is null;
+  update django_pgflow.run_details d
+  set cancelled_at = null, cancel_reason = null
+  where d.run_id = any (_resume_runs.run_ids)
+    and d.cancelled_at is not null;
 
   update pgflow.step_states s
   set
@@ -26,7 +37,7 @@ begin
       where t.run_id = s.run_id and t.step_slug = s.step_slug and t.status = 'completed'
     )
   where s.run_id = any (_resume_runs.run_ids)
-    and (s.status = 'failed' or s.skip_reason = 'run_failed');
+    and (s.status = 'failed' or s.skip_reason in ('run_failed', 'run_cancelled'));
 
   for v_batch in
     select

@@ -16,6 +16,9 @@ create function django_pgflow.exchange(
   outcomes text[] default '{}',
   outputs jsonb[] default '{}',
   error_messages text[] default '{}',
+  delays integer[] default null,
+  error_classes text[] default null,
+  tracebacks text[] default null,
   listening boolean default true
 )
 returns setof django_pgflow.exchange_record
@@ -42,7 +45,8 @@ begin
   if cardinality(exchange.run_ids) > 0 then
     v_counted := pgflow._report_tasks(
       exchange.run_ids, exchange.step_slugs, exchange.task_indexes, exchange.outcomes, exchange.outputs,
-      exchange.error_messages, exchange.attempts, exchange.worker_id
+      exchange.error_messages, exchange.attempts, exchange.worker_id, exchange.delays, exchange.error_classes,
+      exchange.tracebacks
     );
     if cardinality(v_counted) < cardinality(exchange.run_ids) then
       return query

@@ -45,17 +45,7 @@ begin
         when t.run_id is null then 'not_found'
         when t.status <> 'failed' then 'not_failed'
         when r.status <> 'failed' or s.status <> 'failed' then 'run_not_failed'
-        when exists (
-          select
-          from pgflow.step_states other
-          where other.run_id = t.run_id
-            and other.status = 'failed'
-            and not exists (
-              select
-              from pgflow.step_tasks failed
-              where failed.run_id = other.run_id and failed.step_slug = other.step_slug and failed.status = 'failed'
-            )
-        ) then 'condition'
+        when django_pgflow._failed_by_condition(t.run_id) then 'condition'
         else 'queued'
       end as outcome
     from unnest(retry_tasks.run_ids, retry_tasks.step_slugs, retry_tasks.task_indexes)

@@ -23,7 +23,7 @@ begin
   return pgflow._skip_cascade(
     array[_cascade_force_skip_steps.run_id],
     array[_cascade_force_skip_steps.step_slug],
-    _cascade_force_skip_steps.skip_reason
+    array[_cascade_force_skip_steps.skip_reason]
   );
 end;
 $$;

@@ -26,15 +26,16 @@ begin
       and r.status = 'started'
       and d.flow_slug = s.flow_slug
       and d.step_slug = s.step_slug
-    returning s.run_id, s.step_slug
+    returning s.run_id, s.step_slug, d.step_index
   )
-  select array_agg(c.run_id), array_agg(c.step_slug)
+  select array_agg(c.run_id order by c.step_index), array_agg(c.step_slug order by c.step_index)
   into v_run_ids, v_step_slugs
   from completed c;
 
   if v_run_ids is null then
     return 0;
   end if;
+  perform pgflow._emit_steps(v_run_ids, v_step_slugs);
   perform pgflow._release_dependents(v_run_ids, v_step_slugs);
   return cardinality(v_run_ids);
 end;

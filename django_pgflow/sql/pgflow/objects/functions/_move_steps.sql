@@ -17,6 +17,7 @@ declare
   v_failed_run_ids uuid[];
   v_failed_step_slugs text[];
   v_failed_modes text[];
+  v_skip_reasons text[];
   v_failed_errors text[];
 begin
   -- 1. Count completed tasks; a step without remaining ones is completed, with its output.
@@ -46,29 +47,39 @@ begin
   where m.status = 'completed';
 
   if v_ended_run_ids is not null then
+    perform pgflow._emit_steps(v_ended_run_ids, v_ended_step_slugs);
     perform pgflow._release_dependents(v_ended_run_ids, v_ended_step_slugs);
   end if;
 
-  -- 2. Fail or skip the steps of failed tasks; the first error of a step is kept.
-  select array_agg(f.run_id), array_agg(f.step_slug), array_agg(f.mode), array_agg(f.error_message)
-  into v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_failed_errors
+  -- 2. Fail or skip the steps of tasks that failed or asked for it; the first of a step decides.
+  select
+    array_agg(f.run_id), array_agg(f.step_slug), array_agg(f.mode), array_agg(f.skip_reason),
+    array_agg(f.error_message)
+  into v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_skip_reasons, v_failed_errors
   from (
     select distinct on (task.run_id, task.step_slug)
       task.run_id,
       task.step_slug,
-      case when task.verdict = 'violation' then 'fail' else d.when_exhausted end as mode,
+      case
+        when task.verdict = 'violation' then 'fail'
+        when task.verdict = 'skipped' and d.when_exhausted = 'fail' then 'skip'
+        else d.when_exhausted
+      end as mode,
+      case when task.verdict = 'skipped' then 'handler_skipped' else 'handler_failed' end as skip_reason,
       task.error_message
     from unnest(
       _move_steps.run_ids, _move_steps.step_slugs, _move_steps.verdicts, _move_steps.error_messages
     ) with ordinality as task (run_id, step_slug, verdict, error_message, position)
     join pgflow.runs r on r.run_id = task.run_id
     join pgflow.steps d on d.flow_slug = r.flow_slug and d.step_slug = task.step_slug
-    where task.verdict in ('failed', 'violation')
+    where task.verdict in ('failed', 'violation', 'skipped')
     order by task.run_id, task.step_slug, task.position
   ) as f;
 
   if v_failed_run_ids is not null then
-    perform pgflow._end_failed_steps(v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_failed_errors);
+    perform pgflow._end_failed_steps(
+      v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_skip_reasons, v_failed_errors
+    );
   end if;
 
   -- 3. Follow up only where a step ended.

@@ -1,6 +1,8 @@
 -- Takes the reports of workers, in sets, and moves tasks, steps and runs on. Arrays in parallel, a place a report.
 -- Outcomes: completed; failed (retried while attempts are left); exhausted (failed, not retried); released (given
--- back, the attempt not counted). Returns the places of the reports that counted.
+-- back, the attempt not counted); skipped (the handler had its step skipped). A delay says after how many seconds a
+-- failed or released task may be claimed again, in place of the flow's rule or of at once. Every failed attempt is
+-- kept in django_pgflow.failed_attempts. Returns the places of the reports that counted.
 --
 -- A report counts if task, step and run are started and, where worker_id or an attempt is given, the task is in the
 -- hands of that worker at that attempt. All others are late or foreign: see _report_late.
@@ -15,7 +17,10 @@ create function pgflow._report_tasks(
   outputs jsonb[] default null,
   error_messages text[] default null,
   attempts integer[] default null,
-  worker_id uuid default null
+  worker_id uuid default null,
+  delays integer[] default null,
+  error_classes text[] default null,
+  tracebacks text[] default null
 )
 returns integer[]
 language plpgsql
@@ -31,8 +36,8 @@ declare
   v_message_ids bigint[];
   v_delays integer[];
 begin
-  if not _report_tasks.outcomes <@ array['completed', 'failed', 'exhausted', 'released'] then
-    raise exception 'Outcomes must be completed, failed, exhausted or released, not: %',
+  if not _report_tasks.outcomes <@ array['completed', 'failed', 'exhausted', 'released', 'skipped'] then
+    raise exception 'Outcomes must be completed, failed, exhausted, released or skipped, not: %',
       array_to_string(_report_tasks.outcomes, ', ', 'NULL');
   end if;
 
@@ -53,13 +58,25 @@ begin
       t.run_id,
       t.step_slug,
       t.task_index,
-      t.attempts_count - t.forgiven_count as charged_count,
+      t.attempts_count,
+      t.last_worker_id,
+      t.started_at,
       given.output,
-      coalesce(d.opt_base_delay, f.opt_base_delay) as base_delay,
+      given.error_class,
+      given.traceback,
+      case given.outcome
+        when 'failed' then coalesce(
+          given.delay,
+          pgflow._retry_delay(
+            coalesce(d.opt_base_delay, f.opt_base_delay), t.attempts_count - t.forgiven_count
+          )
+        )
+        when 'released' then coalesce(given.delay, 0)
+      end as delay,
       case
         when given.outcome = 'completed' and violation.output_type is not null then 'violation'
         when given.outcome = 'completed' then 'completed'
-        when given.outcome = 'released' then 'released'
+        when given.outcome in ('released', 'skipped') then given.outcome
         when given.outcome = 'failed'
           and t.attempts_count - t.forgiven_count < coalesce(d.opt_max_attempts, f.opt_max_attempts)
           then 'retry'
@@ -78,8 +95,11 @@ begin
       end as step_error
     from unnest(
       _report_tasks.run_ids, _report_tasks.step_slugs, _report_tasks.task_indexes, _report_tasks.outcomes,
-      _report_tasks.outputs, _report_tasks.error_messages, _report_tasks.attempts
-    ) with ordinality as given (run_id, step_slug, task_index, outcome, output, error_message, attempt, position)
+      _report_tasks.outputs, _report_tasks.error_messages, _report_tasks.attempts, _report_tasks.delays,
+      _report_tasks.error_classes, _report_tasks.tracebacks
+    ) with ordinality as given (
+      run_id, step_slug, task_index, outcome, output, error_message, attempt, delay, error_class, traceback, position
+    )
     join pgflow.step_tasks t
       on t.run_id = given.run_id and t.step_slug = given.step_slug and t.task_index = given.task_index
     join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
@@ -108,6 +128,18 @@ begin
       and (given.attempt is null or t.attempts_count = given.attempt)
     order by t.run_id, t.step_slug, t.task_index, given.position
   ),
+  remembered as (
+    insert into django_pgflow.failed_attempts (
+      run_id, step_slug, task_index, attempt, worker_id, started_at, failed_at, error_class, error_message, traceback
+    )
+    select
+      report.run_id, report.step_slug, report.task_index, report.attempts_count, report.last_worker_id,
+      report.started_at, greatest(now(), report.started_at), report.error_class, report.error_message,
+      report.traceback
+    from reports report
+    where report.verdict in ('retry', 'failed', 'violation')
+    on conflict do nothing
+  ),
   reported as (
     update pgflow.step_tasks t
     set
@@ -115,6 +147,7 @@ begin
         when 'completed' then 'completed'
         when 'retry' then 'queued'
         when 'released' then 'queued'
+        when 'skipped' then 'skipped'
         else 'failed'
       end,
       forgiven_count = t.forgiven_count + case when report.verdict = 'released' then 1 else 0 end,
@@ -130,10 +163,7 @@ begin
       and t.task_index = report.task_index
     returning
       report.position, t.run_id, t.step_slug, report.verdict, report.step_error, t.flow_slug, t.message_id,
-      case report.verdict
-        when 'retry' then pgflow._retry_delay(report.base_delay, report.charged_count)
-        when 'released' then 0
-      end as delay
+      case when report.verdict in ('retry', 'released') then report.delay end as delay
   )
   select
     array_agg(r.position), array_agg(r.run_id), array_agg(r.step_slug), array_agg(r.verdict),
@@ -150,6 +180,10 @@ begin
     from unnest(v_flow_slugs, v_message_ids, v_delays) as m (flow_slug, message_id, delay)
     where m.delay is not null
     having count(*) > 0;
+    perform django_pgflow.notify_queued(due.flow_slug)
+    from (
+      select distinct m.flow_slug from unnest(v_flow_slugs, v_delays) as m (flow_slug, delay) where m.delay = 0
+    ) as due;
 
     perform pgflow._archive_messages(array_agg(m.flow_slug), array_agg(m.message_id))
     from unnest(v_flow_slugs, v_message_ids, v_delays) as m (flow_slug, message_id, delay)

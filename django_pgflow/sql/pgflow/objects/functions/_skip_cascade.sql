@@ -1,11 +1,11 @@
 -- Skips steps of started runs with all that depends on them, each step once, whatever its other parents do.
--- The given steps get the given reason and error, the others "dependency_skipped"; steps that have ended are passed
+-- The given steps get their given reason and error, the others "dependency_skipped"; steps that have ended are passed
 -- over. Returns how many steps were skipped.
 -- Called by _skip_unmet, _end_failed_steps and _cascade_force_skip_steps. The caller has locked the runs.
 create function pgflow._skip_cascade(
   run_ids uuid[],
   step_slugs text[],
-  skip_reason text,
+  skip_reasons text[],
   error_messages text[] default null
 )
 returns integer
@@ -30,17 +30,15 @@ begin
   select
     array_agg(s.run_id order by d.step_index),
     array_agg(s.step_slug order by d.step_index),
-    array_agg(
-      case when given.run_id is null then 'dependency_skipped' else _skip_cascade.skip_reason end
-      order by d.step_index
-    ),
+    array_agg(coalesce(given.skip_reason, 'dependency_skipped') order by d.step_index),
     array_agg(given.error_message order by d.step_index)
   into v_run_ids, v_step_slugs, v_skip_reasons, v_error_messages
   from downstream u
   join pgflow.step_states s on s.run_id = u.run_id and s.step_slug = u.step_slug
   join pgflow.steps d on d.flow_slug = s.flow_slug and d.step_slug = s.step_slug
-  left join unnest(_skip_cascade.run_ids, _skip_cascade.step_slugs, _skip_cascade.error_messages)
-    as given (run_id, step_slug, error_message)
+  left join unnest(
+    _skip_cascade.run_ids, _skip_cascade.step_slugs, _skip_cascade.skip_reasons, _skip_cascade.error_messages
+  ) as given (run_id, step_slug, skip_reason, error_message)
     on given.run_id = s.run_id and given.step_slug = s.step_slug
   where s.status in ('created', 'started');
 

@@ -25,6 +25,7 @@ begin
     set status = 'failed', failed_at = greatest(now(), s.created_at), error_message = 'Condition not met'
     from unnest(v_run_ids, v_step_slugs) as unmet (run_id, step_slug)
     where s.run_id = unmet.run_id and s.step_slug = unmet.step_slug;
+    perform pgflow._emit_steps(v_run_ids, v_step_slugs);
     perform pgflow._fail_runs(v_run_ids);
   end if;
 
@@ -45,7 +46,9 @@ begin
   from pgflow._unmet_steps(_skip_unmet.run_ids) unmet
   where unmet.when_unmet = 'skip-cascade';
   if v_run_ids is not null then
-    perform pgflow._skip_cascade(v_run_ids, v_step_slugs, 'condition_unmet');
+    perform pgflow._skip_cascade(
+      v_run_ids, v_step_slugs, array_fill('condition_unmet'::text, array[cardinality(v_run_ids)])
+    );
   end if;
   return v_skipped_count;
 end;

@@ -51,6 +51,7 @@ begin
   cross join pgflow.steps d
   where d.flow_slug = _start_runs.flow_slug;
 
+  perform pgflow._emit_runs(_start_runs.run_ids);
   perform pgflow._advance(_start_runs.run_ids);
 end;
 $$;

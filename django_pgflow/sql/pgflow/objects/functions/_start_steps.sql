@@ -35,6 +35,8 @@ begin
     return;
   end if;
 
+  perform pgflow._emit_steps(v_run_ids, v_step_slugs);
+
   -- One queue and one delay at a time.
   for v_batch in
     select

@@ -29,8 +29,12 @@ comment on schema pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_complete_taskless.sql
 \ir ../../objects/functions/_delay_messages.sql
 \ir ../../objects/functions/_dependency_outputs.sql
+\ir ../../objects/functions/_emit.sql
+\ir ../../objects/functions/_emit_runs.sql
+\ir ../../objects/functions/_emit_steps.sql
 \ir ../../objects/functions/_end_failed_steps.sql
 \ir ../../objects/functions/_fail_runs.sql
+\ir ../../objects/functions/_has_audience.sql
 \ir ../../objects/functions/_message.sql
 \ir ../../objects/functions/_move_steps.sql
 \ir ../../objects/functions/_queue_tasks.sql
@@ -38,6 +42,7 @@ comment on schema pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_report_late.sql
 \ir ../../objects/functions/_report_tasks.sql
 \ir ../../objects/functions/_retry_delay.sql
+\ir ../../objects/functions/_run_error.sql
 \ir ../../objects/functions/_skip_cascade.sql
 \ir ../../objects/functions/_skip_steps.sql
 \ir ../../objects/functions/_skip_unmet.sql

@@ -1,0 +1,10 @@
+-- Tells whether events can be received at all.
+-- Called by _emit_runs and _emit_steps, which build nothing if not. Locks nothing.
+create function pgflow._has_audience()
+returns boolean
+language sql
+stable
+set search_path to ''
+as $$
+  select to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null
+$$;
