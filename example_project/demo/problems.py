@@ -17,16 +17,16 @@ class Problem(Exception):
 class Stopped(BaseException):
     """Somebody asked the demo to stop."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        super().__init__(signal.Signals(number).name)
-
 
 class Stop:
-    """Turns the first signal into ``Stopped`` in the main thread; later ones change nothing: stopping has begun."""
+    """Turns the first signal into ``Stopped`` in the main thread; later ones change nothing: stopping has begun.
+
+    Attributes:
+        received: The number of that signal; 0 while there was none.
+    """
 
     def __init__(self) -> None:
-        self._received = 0
+        self.received = 0
         self._deferred = False
 
     def install(self) -> None:
@@ -40,18 +40,13 @@ class Stop:
         self._deferred = True
         try:
             yield
-        except Exception:
-            # Ctrl-C reaches every process of the terminal, so what failed may have been stopped by it.
-            if self._received:
-                raise Stopped(self._received) from None
-            raise
         finally:
             self._deferred = False
-        if self._received:
-            raise Stopped(self._received)
+        if self.received:
+            raise Stopped
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        first = not self._received
-        self._received = self._received or number
+        first = not self.received
+        self.received = self.received or number
         if first and not self._deferred:
-            raise Stopped(number)
+            raise Stopped

@@ -35,12 +35,15 @@ def main(*, state: Path, port: int, once: bool, root: Path) -> int:
         with contextlib.ExitStack() as stack:
             Demo(State(state), port=port, root=root, stack=stack, stop=stop).run(once=once)
         return 0
-    except Stopped as stopped:
-        print("\nStopped. The data are kept; the next start takes seconds.")
-        return 128 + stopped.number if once else 0
-    except Problem as problem:
-        print(f"\n{problem}", file=sys.stderr)
-        return 1
+    except (Exception, Stopped) as error:
+        # A signal in the middle of a statement can come out as an error of the database, too.
+        if stop.received:
+            print("\nStopped. The data are kept; the next start takes seconds.")
+            return 128 + stop.received if once else 0
+        if isinstance(error, Problem):
+            print(f"\n{error}", file=sys.stderr)
+            return 1
+        raise
 
 
 class Demo:
@@ -115,7 +118,8 @@ class Demo:
 
         print("Migrating ...")
         try:
-            call_command("migrate", verbosity=0, interactive=False)
+            with self.stop.deferred():
+                call_command("migrate", verbosity=0, interactive=False)
         except Exception as error:
             raise Problem(
                 f"The migrations failed: {error}\nIf the data in {self.state.folder} are of an older version, "
@@ -151,15 +155,16 @@ class Demo:
             connection.close()
 
     def _start_child(self, name: str, *arguments: str, environment: dict[str, str] | None = None) -> Child:
-        child = Child(
-            name,
-            [sys.executable, self.root / "manage.py", *arguments],
-            log=self.state.log(name.replace(" ", "-")),
-            environment=environment or {},
-            cwd=self.root,
-        )
-        self._stack.callback(child.stop)
-        self._children.append(child)
+        with self.stop.deferred():  # no signal may come between a child and what stops it
+            child = Child(
+                name,
+                [sys.executable, self.root / "manage.py", *arguments],
+                log=self.state.log(name.replace(" ", "-")),
+                environment=environment or {},
+                cwd=self.root,
+            )
+            self._stack.callback(child.stop)
+            self._children.append(child)
         return child
 
     def _introduce(self) -> None:

@@ -151,6 +151,17 @@ def test_demo_says_which_child_died_and_stops(
     until(lambda: not any(child.is_running() for child in children.values()), "all children are gone", seconds=5)
 
 
+def test_a_signal_while_it_starts_stops_it_and_is_no_success_of_demo_once(
+    tmp_path: Path, start: Callable[..., RunningDemo]
+) -> None:
+    demo = start(tmp_path / "demo", "--once", "--port", "0")
+    demo.wait_for("Migrating")
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.wait() == 128 + signal.SIGINT
+    assert demo.text.endswith("Stopped. The data are kept; the next start takes seconds.\n")
+    assert not (tmp_path / "demo" / "postgres" / "postmaster.pid").exists()
+
+
 def test_a_taken_port_is_named(tmp_path: Path, start: Callable[..., RunningDemo]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
