@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
 from django_pgflow import client, models
+from tests import factories
 from tests.fixtures.worker import eventually
 from tests.testapp import flows
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def failed_run(start_worker: Callable[..., Any], tmp_path: Path) -> Iterator[models.Run]:
     """A run of ``flaky`` that a worker has failed, since its file is missing; the worker goes on."""
-    User.objects.create_superuser("ann", password="secret")
+    factories.StaffFactory(username="ann", is_superuser=True)
     worker = start_worker("flaky", "diamond", "fan_out")
     completed = [flows.diamond.start(number=4), flows.fan_out.start(count=12)]
     run = flows.flaky.start(until=str(tmp_path / "ready.txt"))

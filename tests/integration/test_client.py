@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.db import connections, transaction
 
 from django_pgflow import client, exceptions, models
+from tests import factories
 from tests.fixtures import driving
 from tests.testapp import flows
 
@@ -103,6 +104,13 @@ def test_a_run_that_has_ended_can_be_waited_for_in_a_transaction() -> None:
     run = flows.greet.start()
     do_everything("greet", lambda task: "hi")()
     assert run.result(timeout=5) == {"hello": "hi"}
+
+
+@pytest.mark.django_db
+def test_several_runs_are_waited_for_one_by_one() -> None:
+    runs = factories.RunFactory.create_batch(3)
+    do_everything("greet", lambda task: str(task.run_id))()
+    assert [run.result(timeout=5) for run in runs] == [{"hello": str(run.run_id)} for run in runs]
 
 
 @pytest.mark.django_db

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
 from django_pgflow import models
+from tests import factories
 from tests.fixtures import driving
 
 HOSTILE = '<script>alert("x")</script>\'"><img src=x onerror=alert(1)>&amp;'
@@ -32,8 +32,7 @@ def staff(db: None) -> Any:
     """Return a function that logs a member of staff in who has these permissions of the app ``pgflow``."""
 
     def login(*codenames: str) -> Client:
-        user = User.objects.create_user("-".join(codenames) or "nobody", password="x", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(content_type__app_label="pgflow", codename__in=codenames))
+        user = factories.StaffFactory(permissions=codenames)
         client = Client()
         client.force_login(user)
         client.user = user  # type: ignore[attr-defined]
