@@ -31,6 +31,14 @@ demo-clean: ## throw away the demo's data
 test: $(VENV)/.installed-dev ## run the tests (PG=16, DATABASE_URL=postgres://..., ARGS="-k name")
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: test-deep
+test-deep: $(VENV)/.installed-dev ## compare the SQL core with its model, on thousands of examples
+	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/model --timeout=0 $(ARGS)
+
+.PHONY: test-matrix
+test-matrix: $(VENV)/.installed-dev ## test the SQL against PostgreSQL 14 to 18, those that can be had (ARGS="14 17")
+	@$(BIN)/python -m tests.matrix $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.installed-dev ## check style and imports
 	$(BIN)/ruff check .
@@ -51,6 +59,10 @@ ready: lint types test package ## all that CI checks
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## measure
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+.PHONY: bench-sql
+bench-sql: $(VENV)/.installed-dev ## measure what a task costs the database (ARGS="--small --write")
+	@$(BIN)/python -m tests.benchmarks.sql $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(VENV)/.installed-dev ## make the pictures of the admin
