@@ -2,5 +2,6 @@
 
 pytest_plugins: list[str] = [
     "tests.fixtures.sql",
+    "tests.fixtures.platform",
     "tests.fixtures.worker",
 ]

@@ -1,0 +1,1 @@
+"""What ``cleanup_ensure_workers_logs`` does."""

@@ -1,0 +1,1 @@
+"""What ``_compare_flow_shapes`` does."""

@@ -1,0 +1,1 @@
+"""What ``ensure_flow_compiled`` does."""

@@ -1,0 +1,1 @@
+"""What ``ensure_workers`` does."""

@@ -1,0 +1,1 @@
+"""What ``_get_flow_shape`` does."""

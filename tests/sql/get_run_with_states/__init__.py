@@ -1,0 +1,1 @@
+"""What ``get_run_with_states`` does."""

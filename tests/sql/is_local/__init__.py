@@ -1,0 +1,1 @@
+"""What ``is_local`` does."""

@@ -1,0 +1,1 @@
+"""What ``poll_for_tasks`` does."""

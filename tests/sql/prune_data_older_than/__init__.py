@@ -1,0 +1,1 @@
+"""What ``prune_data_older_than`` does."""

@@ -1,0 +1,1 @@
+"""What ``setup_ensure_workers_cron`` and ``setup_requeue_stalled_tasks_cron`` do."""

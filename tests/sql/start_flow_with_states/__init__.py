@@ -1,0 +1,1 @@
+"""What ``start_flow_with_states`` does."""
