@@ -14,7 +14,7 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from django_pgflow import conf, exceptions, registry
-from django_pgflow.dsl import options, slugs
+from django_pgflow.dsl import conditions, options, slugs
 from django_pgflow.dsl.definition import FlowDefinition
 from django_pgflow.dsl.steps import MapStep
 
@@ -33,7 +33,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 
 
 def check_flows(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check what of the flows needs the whole module: E018, W024, W025."""
+    """Check what of the flows needs the whole module: E018, W021, W024, W025."""
     return [message for flow in registry.all_flows().values() for message in _flow(flow)]
 
 
@@ -113,7 +113,22 @@ def _names(settings: conf.Settings) -> Iterator[checks.CheckMessage]:
 def _flow(flow: FlowDefinition) -> Iterator[checks.CheckMessage]:
     if not flow.steps:
         yield checks.Warning(f"{flow.location}: the flow {flow.slug!r} has no steps.", obj=flow, id="pgflow.W025")
+    skippable = conditions.skippable(flow.steps)
     for step in flow.steps.values():
+        for argument in step.signature.arguments:
+            if (
+                argument.source == "dep"
+                and argument.name in skippable - step.conditions.needed
+                and not argument.has_default
+            ):
+                yield checks.Warning(
+                    f"{step.location}: the step {argument.name!r} may be skipped, and then the handler of "
+                    f"{step.slug!r} cannot be called.",
+                    hint=f"Give the parameter a default value, {argument.name}=None, or the step a condition, "
+                    f"only_if=completed({argument.name!r}).",
+                    obj=flow,
+                    id="pgflow.W021",
+                )
         if "<locals>" in inspect.unwrap(step.func).__qualname__:
             yield checks.Error(
                 f"{step.location}: the handler of step {step.slug!r} is a function inside a function.",

@@ -7,20 +7,35 @@ PgflowError
 +-- ShapeMismatch            code and database disagree about the steps of a flow that has runs
 +-- InvalidInput             the input of a run is not what the flow takes
 +-- NotSerializable          a value cannot be stored as JSON; names the path to it
+|   +-- NotAList             an array step returned something else
 +-- RunNotFound              no run of that id
++-- RunExists                a run was to get an id that another has
 +-- RunError                 waiting for a run ended without its output
 |   +-- RunFailed
+|   +-- RunCancelled
 |   +-- RunTimeout
++-- WrongStatus              a verb that the state of the run does not allow; nothing was changed
+|   +-- RunEnded             cancelling a run that has ended
+|   +-- RunNotFailed         resuming a run that has not failed
+|   +-- FailedByCondition    resuming a run that failed by a condition on its input
++-- HandlerDecision          raised by handlers, to say what becomes of their task
+|   +-- NonRetryable
+|   +-- RetryAfter
+|   +-- SkipStep
++-- DependencySkipped        a handler needs the output of a step that was skipped
 +-- WouldDeadlock            waiting for a run that nobody else can see yet
 +-- ReadOnly                 a write through the ORM to a table that only the core writes
 +-- CoreError                what is installed in the database is not what is needed
     +-- CoreMissing
     +-- ForeignCore
+    +-- NotSupported
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -103,12 +118,33 @@ class NotSerializable(PgflowError):
         super().__init__(f"The value at {path} cannot be stored as JSON: {reason}")
 
 
+class NotAList(NotSerializable):
+    """An array step returned something other than a list."""
+
+    def __init__(self, step_slug: str, value: Any) -> None:
+        self.step_slug = step_slug
+        super().__init__(
+            "$", f"the step {step_slug!r} is an array step and must return a list, not a {type(value).__name__}."
+        )
+
+
 class RunNotFound(PgflowError):
     """No run has this id."""
 
     def __init__(self, run_id: UUID | str) -> None:
         self.run_id = run_id
         super().__init__(f"There is no run {run_id}. Was its transaction rolled back, or was the run pruned?")
+
+
+class RunExists(PgflowError):
+    """A run was to get an id that is taken. Nothing was started."""
+
+    def __init__(self, flow_slug: str) -> None:
+        self.flow_slug = flow_slug
+        super().__init__(
+            f"The flow {flow_slug!r} was not started: there is a run of that id already. To get the run that exists "
+            "instead of this error, start with a key: `flow.using(key=...).start(...)`."
+        )
 
 
 class RunError(PgflowError):
@@ -139,6 +175,20 @@ class RunFailed(RunError):
         super().__init__(run_id, f"Run {run_id} of flow {flow_slug!r} failed{where}: {error or 'no error text'}")
 
 
+class RunCancelled(RunError):
+    """The run was cancelled.
+
+    Attributes:
+        flow_slug: The run's flow.
+        reason: What was said when it was cancelled; may be ``""``.
+    """
+
+    def __init__(self, run_id: UUID, flow_slug: str, reason: str) -> None:
+        self.flow_slug = flow_slug
+        self.reason = reason
+        super().__init__(run_id, f"Run {run_id} of flow {flow_slug!r} was cancelled: {reason or 'no reason given'}")
+
+
 class RunTimeout(RunError):
     """The run did not end in time. It goes on."""
 
@@ -149,6 +199,108 @@ class RunTimeout(RunError):
             run_id,
             f"Run {run_id} did not end within {seconds:g} seconds; its status is {status!r}. "
             "Does a worker serve its flow (`manage.py runpgflowworker`)?",
+        )
+
+
+class WrongStatus(PgflowError):
+    """The state of a run does not allow what it was to do. Nothing was changed."""
+
+    def __init__(self, run_id: UUID, message: str) -> None:
+        self.run_id = run_id
+        super().__init__(message)
+
+
+class RunEnded(WrongStatus):
+    """A run that has ended cannot be cancelled."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(run_id, f"Run {run_id} was not cancelled: it has ended already.")
+
+
+class RunNotFailed(WrongStatus):
+    """A run that has not failed cannot be resumed."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(
+            run_id,
+            f"Run {run_id} was not resumed: it has not failed, nor was it cancelled. "
+            "To run it once more from the beginning, use `run.restart()`.",
+        )
+
+
+class FailedByCondition(WrongStatus):
+    """A run that failed by a condition on its input would fail again."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(
+            run_id,
+            f"Run {run_id} was not resumed: a condition with when_unmet='fail' was not met, and its input cannot "
+            "change. Start a new run with another input: `run.restart(...)`.",
+        )
+
+
+class HandlerDecision(PgflowError):
+    """Raised by a handler to say what becomes of its task."""
+
+
+class NonRetryable(HandlerDecision):
+    """The task has failed, and another attempt would fail as well: ``raise NonRetryable("no such customer")``.
+
+    The step's ``when_exhausted`` decides what follows, as if the attempts were used up.
+    """
+
+
+class RetryAfter(HandlerDecision):
+    """The task has failed, and is to be tried again after a time: ``raise RetryAfter(30)``.
+
+    Args:
+        when: Seconds from now, a ``timedelta``, or an aware ``datetime``. A fraction of a second is rounded up, what
+            has passed means at once.
+        message: For people.
+        count: False for an attempt that is not to count against ``max_attempts``, as when a rate limit was hit. Such
+            a task can be tried without end.
+    """
+
+    LONGEST = 1_000_000_000
+    """Seconds; thirty years. The database has 32 bits."""
+
+    def __init__(self, when: float | timedelta | datetime, message: str = "", *, count: bool = True) -> None:
+        if isinstance(when, bool) or not isinstance(when, int | float | timedelta | datetime):
+            raise TypeError(f"RetryAfter takes seconds, a timedelta or a datetime, not {when!r}.")
+        if isinstance(when, datetime) and when.utcoffset() is None:
+            raise TypeError(f"RetryAfter takes an aware datetime, not the naive {when!r}: use django.utils.timezone.")
+        if isinstance(when, float) and math.isnan(when):
+            raise TypeError("RetryAfter takes seconds, not NaN.")
+        self.when = when
+        self.count = count
+        super().__init__(message or (f"at {when}" if isinstance(when, datetime) else f"after {when}"))
+
+    def seconds(self) -> int:
+        """Return the seconds from now, whole and not negative."""
+        when = self.when
+        if isinstance(when, datetime):
+            when = when - datetime.now(when.tzinfo)
+        if isinstance(when, timedelta):
+            when = when.total_seconds()
+        return math.ceil(min(max(when, 0), self.LONGEST))
+
+
+class SkipStep(HandlerDecision):
+    """The step is to be skipped, and the run to go on without it: ``raise SkipStep("nothing to do")``.
+
+    All tasks of the step end. With ``when_exhausted="skip-cascade"`` the steps that depend on it are skipped, too.
+    """
+
+
+class DependencySkipped(PgflowError, TypeError):
+    """A handler needs the output of a step that was skipped in this run."""
+
+    def __init__(self, step_slug: str, dependency: str) -> None:
+        self.step_slug = step_slug
+        self.dependency = dependency
+        super().__init__(
+            f"The handler of step {step_slug!r} needs the output of {dependency!r}, which has none in this "
+            f"run: it was skipped. Give the parameter a default value: {dependency}=None."
         )
 
 
@@ -170,9 +322,9 @@ class ReadOnly(PgflowError, TypeError):
         self.model = model
         self.verb = verb
         super().__init__(
-            f"{model} is read-only, so {verb}() did nothing. Start a run with `flow.start(...)`, retry with "
-            "`run.retry()` or `django_pgflow.client.retry_tasks(...)`; definitions are written by "
-            "`manage.py pgflow_sync`."
+            f"{model} is read-only, so {verb}() did nothing. Start a run with `flow.start(...)`, control it with "
+            "`run.cancel()`, `run.resume()`, `run.retry()` or `django_pgflow.client.retry_tasks(...)`; definitions are "
+            "written by `manage.py pgflow_sync`."
         )
 
 
@@ -189,14 +341,36 @@ class CoreMissing(CoreError):
 
 
 class ForeignCore(CoreError):
-    """The database has a schema ``pgflow`` that somebody else installed."""
+    """The database has a schema of our name that is neither ours nor a core that we can work with.
 
-    def __init__(self, database: str, detail: str) -> None:
+    Attributes:
+        database: The alias.
+        schema: ``"pgflow"`` or ``"django_pgflow"``.
+    """
+
+    def __init__(self, database: str, schema: str, detail: str) -> None:
         self.database = database
+        self.schema = schema
         super().__init__(
-            f"The database {database!r} already has a schema 'pgflow' that django-pgflow did not install ({detail}). "
-            "Nothing was changed. This version cannot work beside it: use another database, or, if nothing needs that "
-            "schema and its data, drop it (`drop schema pgflow cascade`) and run `manage.py migrate` again."
+            f"The database {database!r} already has a schema {schema!r} that django-pgflow did not install: {detail}. "
+            "Nothing was changed. Use another database, or, if nothing needs that schema and its data, "
+            f"drop it (`drop schema {schema} cascade`) and run `manage.py migrate` again."
+        )
+
+
+class NotSupported(CoreError):
+    """The core in the database lacks an ability.
+
+    Attributes:
+        what: The ability, as in ``"Retrying tasks"``.
+        needs: What has it, as in ``"pgflow 0.14 or later"``.
+    """
+
+    def __init__(self, what: str, needs: str, found: str) -> None:
+        self.what = what
+        self.needs = needs
+        super().__init__(
+            f"{what} needs {needs}; the database has {found}. `manage.py pgflow_doctor` lists what it can do."
         )
 
 

@@ -41,4 +41,6 @@ class SkipReason(models.TextChoices):
     CONDITION_UNMET = "condition_unmet", _("condition unmet")
     HANDLER_FAILED = "handler_failed", _("handler failed")
     DEPENDENCY_SKIPPED = "dependency_skipped", _("dependency skipped")
+    HANDLER_SKIPPED = "handler_skipped", _("handler skipped")
     RUN_FAILED = "run_failed", _("run failed")
+    RUN_CANCELLED = "run_cancelled", _("run cancelled")

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from django_pgflow.compiler.shape import FlowShape, StepShape
+from django_pgflow.dsl import conditions
 from django_pgflow.dsl.options import Options
 
-COMPARED = ("required_input_pattern", "forbidden_input_pattern", "when_unmet", "when_exhausted")
+PATTERNS = ("required_input_pattern", "forbidden_input_pattern")
+MODES = ("when_unmet", "when_exhausted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +53,11 @@ def _step(ours: StepShape, theirs: StepShape) -> Iterator[str]:
             f"step {ours.slug!r} depends on {_names(ours.dependencies)} in the code, "
             f"on {_names(theirs.dependencies)} in the database"
         )
-    for name in COMPARED:
-        if getattr(ours, name) != getattr(theirs, name):
-            yield _difference(f"{name} of step {ours.slug!r}", getattr(ours, name), getattr(theirs, name), "absent")
+    for name in (*PATTERNS, *MODES):
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        # The database writes JSON in its own way.
+        if conditions.canonical(mine) != conditions.canonical(other) if name in PATTERNS else mine != other:
+            yield _difference(f"{name} of step {ours.slug!r}", mine, other, "absent")
 
 
 def _options(code: FlowShape, stored: FlowShape) -> Iterator[str]:

@@ -48,7 +48,16 @@ def of(flow: FlowDefinition) -> FlowShape:
         slug=flow.slug,
         options=flow.options.with_defaults(),
         steps=tuple(
-            StepShape(slug=step.slug, step_type=step.step_type, dependencies=step.depends_on, options=step.options)
+            StepShape(
+                slug=step.slug,
+                step_type=step.step_type,
+                dependencies=step.depends_on,
+                options=step.options,
+                required_input_pattern=step.conditions.required,
+                forbidden_input_pattern=step.conditions.forbidden,
+                when_unmet=step.conditions.when_unmet,
+                when_exhausted=step.conditions.when_exhausted,
+            )
             for step in flow.steps.values()
         ),
     )

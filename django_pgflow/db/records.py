@@ -32,12 +32,41 @@ class RunRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StartRecord(RunRecord):
+    """A run that was to be started. ``created`` is False if it existed already."""
+
+    created: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunFailureRecord(Record):
     """The first thing that went wrong in a run. ``task_index`` is None where a step failed without a task."""
 
     step_slug: str
     task_index: int | None
     error_message: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancellationRecord(Record):
+    """That a run was cancelled, and what was said then."""
+
+    cancelled_at: datetime
+    cancel_reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcomeRecord(Record):
+    """What became of one run that was to be cancelled or resumed.
+
+    Attributes:
+        outcome: Of ``django_pgflow.cancel_runs``: ``"cancelled"``, ``"not_found"``, ``"ended"`` (before). Of
+            ``django_pgflow.resume_runs``: ``"resumed"``, ``"not_found"``, ``"not_failed"``, ``"condition"`` (it failed
+            by a condition on its input, which cannot change).
+    """
+
+    run_id: UUID
+    outcome: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +100,15 @@ class TaskReport:
     """What a worker has to say of a task that it claimed.
 
     Attributes:
-        outcome: ``"completed"``; ``"failed"`` (the database decides whether to retry); ``"released"`` (given back:
-            queued again at once, the attempt not counted).
+        outcome: ``"completed"``; ``"failed"`` (the database decides whether to retry); ``"exhausted"`` (failed for
+            good, whatever attempts are left); ``"released"`` (given back: queued again, the attempt not counted);
+            ``"skipped"`` (the handler had its step skipped).
         output: JSON text for ``completed``; ``"null"`` is JSON null.
-        error_message: Text for ``failed``.
+        error_message: Text for ``failed`` and ``exhausted``; the reason for ``skipped``.
+        delay: Seconds until a failed or released task may be claimed again; None: by the flow's rule if it failed, at
+            once if it was released.
+        error_class: Dotted path of the exception of a failed attempt.
+        traceback: Its text.
     """
 
     run_id: UUID
@@ -84,6 +118,9 @@ class TaskReport:
     outcome: str
     output: str | None = None
     error_message: str | None = None
+    delay: int | None = None
+    error_class: str | None = None
+    traceback: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,8 @@ from django_pgflow.dsl import slugs
 ERRORS = (TypeError, ValueError, OverflowError, RecursionError)
 
 
-def dumps(value: Any) -> str:
-    """Encode a value with the encoder of ``PGFLOW["JSON_ENCODER"]`` as JSON that Postgres can store.
+def dumps(value: Any, *, encoder: type[json.JSONEncoder] | None = None) -> str:
+    """Encode a value with an encoder, that of ``PGFLOW["JSON_ENCODER"]`` by default, as JSON that Postgres can store.
 
     Django's encoder writes Decimal and UUID as strings and cuts microseconds to milliseconds; JSON itself makes
     lists of tuples, and strings of the numbers that are keys.
@@ -25,7 +25,7 @@ def dumps(value: Any) -> str:
         NotSerializable: The value, or one inside it, has no JSON, or JSON that Postgres refuses: NaN, Infinity, the
             character NUL, half of a surrogate pair. The error names the path to it.
     """
-    encoder = conf.get().json_encoder
+    encoder = encoder or conf.get().json_encoder
     try:
         text = json.dumps(value, cls=encoder, allow_nan=False, ensure_ascii=False)
     except ERRORS as error:

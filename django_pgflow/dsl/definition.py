@@ -28,10 +28,10 @@ class FlowOptions(TypedDict, total=False):
 class FlowDefinition:
     """A DAG of steps.
 
-    Its decorators ``step``, ``array`` and ``map`` stand with or without parentheses and take ``slug=``,
-    ``depends_on=``, ``max_attempts=``, ``base_delay=``, ``timeout=`` and ``start_delay=``, ``map`` also ``over=``.
-    They return a ``Step``, which is called like the function. A step's dependencies are its parameters that bear the
-    name of an earlier step; the reserved ones are ``flow_input``, ``input``, ``deps``, ``ctx`` and, in maps, ``item``.
+    Its decorators ``step``, ``array`` and ``map`` stand with or without parentheses and take what ``steps.StepOptions``
+    lists, ``map`` also ``over=``. They return a ``Step``, which is called like the function. A step's dependencies are
+    its parameters that bear the name of an earlier step; the reserved ones are ``flow_input``, ``input``, ``deps``,
+    ``ctx`` and, in maps, ``item``.
 
     Args:
         slug: The name of the flow and of its queue; at most 47 characters.

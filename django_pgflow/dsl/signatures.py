@@ -50,11 +50,22 @@ class Argument:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """What a handler asks for."""
+    """What a handler asks for.
+
+    Attributes:
+        arguments: Its parameters.
+        is_async: Whether it is a coroutine function.
+        returns: ``"list"`` or ``"dict"`` if it is annotated to return one, else ``""``.
+    """
 
     arguments: tuple[Argument, ...]
     is_async: bool
-    returns_list: bool
+    returns: str
+
+    @property
+    def returns_list(self) -> bool:
+        """Whether it is annotated to return a list."""
+        return self.returns == "list"
 
     @property
     def dependencies(self) -> list[str]:
@@ -109,7 +120,7 @@ def read(func: Callable[..., Any], *, is_map: bool, steps: Collection[str], owne
     return Signature(
         arguments=tuple(arguments),
         is_async=iscoroutinefunction(func),
-        returns_list=_is_list(signature.return_annotation),
+        returns=_returns(signature.return_annotation, func),
     )
 
 
@@ -186,15 +197,22 @@ def _signature(func: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(func)
 
 
-def _is_list(annotation: Any) -> bool:
-    """Return whether a return annotation is ``list`` or ``list[...]``; as a string, too."""
+def _returns(annotation: Any, func: Callable[..., Any]) -> str:
+    """Return ``"list"`` or ``"dict"`` for such an annotation, written as a string, too; else ``""``."""
     if isinstance(annotation, str):
         try:
             node: ast.expr = ast.parse(annotation, mode="eval").body
         except SyntaxError:
-            return False
-        return ast.unparse(node.value if isinstance(node, ast.Subscript) else node) in ("list", "List", "typing.List")
-    return annotation is list or getattr(annotation, "__origin__", None) is list
+            return ""
+        name = ast.unparse(node.value if isinstance(node, ast.Subscript) else node).rpartition(".")[2]
+        # A TypedDict goes by a name of its own.
+        annotation = {"List": list, "Dict": dict}.get(name) or getattr(inspect.unwrap(func), "__globals__", {}).get(
+            name, {"list": list, "dict": dict}.get(name)
+        )
+    origin = getattr(annotation, "__origin__", annotation)
+    if origin is list:
+        return "list"
+    return "dict" if isinstance(origin, type) and issubclass(origin, dict) else ""
 
 
 def _error(func: Any, check_id: str, message: str) -> exceptions.FlowDefinitionError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, ParamSpec, TypedDict, TypeVar
 
 from django_pgflow import exceptions
-from django_pgflow.dsl import codec, options, signatures, slugs
+from django_pgflow.dsl import codec, conditions, options, signatures, slugs
 from django_pgflow.dsl.context import Context
 
 P = ParamSpec("P")
@@ -22,6 +22,12 @@ class StepOptions(TypedDict, total=False):
         slug: The step's slug; by default the name of the function.
         depends_on: Steps, or their slugs, that must end before, besides those that parameters name.
         max_attempts, base_delay, timeout, start_delay: As in ``options.Options``; durations in seconds.
+        only_if, unless: Conditions: dicts of which the first must be contained, as JSON, in the outputs of the
+            dependencies by slug (without dependencies, in the flow's input), and the second must not; or
+            ``completed(step)``.
+        when_unmet: What follows where they are not met: ``"skip"`` (default), ``"skip-cascade"`` or ``"fail"``.
+        when_exhausted: What follows when a task failed for good: ``"fail"`` (default), ``"skip"``, ``"skip-cascade"``.
+        no_retry: Classes of exceptions after which another attempt would be in vain.
     """
 
     slug: str
@@ -30,6 +36,11 @@ class StepOptions(TypedDict, total=False):
     base_delay: options.Seconds | None
     timeout: options.Seconds | None
     start_delay: options.Seconds | None
+    only_if: conditions.Condition | None
+    unless: conditions.Condition | None
+    when_unmet: conditions.SkipMode
+    when_exhausted: conditions.SkipMode
+    no_retry: Sequence[type[BaseException]]
 
 
 class MapOptions(StepOptions, total=False):
@@ -52,6 +63,8 @@ class Step(Generic[P, R]):
         slug: Its name there.
         depends_on: Slugs of all steps that must end before, in order: those of parameters, then the others.
         options: Its own options; None is inherited from the flow.
+        conditions: When it runs, and what follows if it does not.
+        no_retry: Exceptions of the handler after which its task is not tried again.
         signature: What the handler asks for.
         location: ``"file:line"`` of the handler.
     """
@@ -66,6 +79,8 @@ class Step(Generic[P, R]):
     slug: str
     depends_on: tuple[str, ...]
     options: options.Options
+    conditions: conditions.Conditions
+    no_retry: tuple[type[BaseException], ...]
     signature: signatures.Signature
     location: str
 
@@ -122,7 +137,7 @@ class Step(Generic[P, R]):
             flow_input: The run's input, where ``task_input`` does not bring it.
 
         Raises:
-            TypeError: A dependency was skipped and its parameter has no default.
+            DependencySkipped: A dependency was skipped and its parameter has no default.
         """
         outputs = {slug: output for slug, output in task_input.items() if slug != "run"}
         values = {
@@ -141,10 +156,7 @@ class Step(Generic[P, R]):
             elif argument.has_default:
                 value = argument.default
             else:
-                raise TypeError(
-                    f"The handler of step {self.slug!r} needs the output of {argument.name!r}, which has none in this "
-                    f"run: it was skipped. Give the parameter a default value: {argument.name}=None."
-                )
+                raise exceptions.DependencySkipped(self.slug, argument.name)
             argument.pass_on(value, args, kwargs)
         return args, kwargs
 
@@ -165,9 +177,7 @@ class ArrayStep(Step[P, R]):
     def encode_output(self, value: Any) -> str:
         """Return what the handler returned as JSON text; it must be a list or a tuple."""
         if not isinstance(value, list | tuple):
-            raise exceptions.NotSerializable(
-                "$", f"the step {self.slug!r} is an array step and must return a list, not a {type(value).__name__}."
-            )
+            raise exceptions.NotAList(self.slug, value)
         return super().encode_output(value)
 
 
@@ -224,6 +234,11 @@ def make(
     known = (MapOptions if is_map else StepOptions).__annotations__
     name = given.get("slug") or getattr(func, "__name__", repr(func))
     owner = f"step {name!r}"
+    if "retries_exhausted" in given:
+        raise TypeError(
+            f"{place}: {owner} has no option 'retries_exhausted'; it is called when_exhausted: "
+            f"when_exhausted={given['retries_exhausted']!r}."
+        )
     options.refuse_unknown(given, known, owner=owner[0].upper() + owner[1:], location=place)
     signature = signatures.read(func, is_map=is_map, steps=before, owner=owner)
     slug = slugs.check_step_slug(name, location=place)
@@ -241,15 +256,38 @@ def make(
         dependencies = [*signature.dependencies, *others]
     if cls is Step and signature.returns_list:
         cls = ArrayStep
+    depends_on = tuple(dict.fromkeys(dependencies))
     return cls(
         func=func,
         flow_slug=flow_slug,
         slug=slug,
-        depends_on=tuple(dict.fromkeys(dependencies)),
+        depends_on=depends_on,
         options=options.read({key: given[key] for key in options.LEAST if key in given}, owner=owner, location=place),
+        conditions=conditions.read(
+            {key: given[key] for key in conditions.OPTIONS if key in given},
+            depends_on=depends_on,
+            before=before,
+            is_map=is_map,
+            owner=owner,
+            location=place,
+        ),
+        no_retry=_exceptions(given.get("no_retry") or (), owner, place),
         signature=signature,
         location=place,
     )
+
+
+def _exceptions(named: Any, owner: str, place: str) -> tuple[type[BaseException], ...]:
+    """Return the classes that ``no_retry`` names: one, or several."""
+    found = tuple(named) if isinstance(named, Collection) and not isinstance(named, str) else (named,)
+    for one in found:
+        if not isinstance(one, type) or not issubclass(one, BaseException):
+            raise exceptions.FlowDefinitionError(
+                f"no_retry= of {owner}: {one!r} is no class of exceptions. Give a list of classes.",
+                location=place,
+                check_id="pgflow.E012",
+            )
+    return found
 
 
 def _source(

@@ -1,6 +1,7 @@
 """The tables of the core as read-only Django models."""
 
 from django_pgflow.models.definitions import Dependency, Flow, Step
+from django_pgflow.models.details import FailedAttempt, RunDetails
 from django_pgflow.models.rows import FailedTask, StepStateRow, StepTaskRow
 from django_pgflow.models.runtime import Run
 from django_pgflow.models.states import StepState, StepTask
@@ -8,9 +9,11 @@ from django_pgflow.models.workers import Worker
 
 __all__ = [
     "Dependency",
+    "FailedAttempt",
     "FailedTask",
     "Flow",
     "Run",
+    "RunDetails",
     "Step",
     "StepState",
     "StepStateRow",

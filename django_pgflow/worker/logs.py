@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from django_pgflow import signals
-from django_pgflow.worker.task import Task
+from django_pgflow.worker.task import Outcome, Task
 
 logger = logging.getLogger("django_pgflow.worker.task")
 
@@ -64,3 +64,15 @@ def log_failed(
             extra=extra,
             exc_info=exception,
         )
+
+
+def log_decision(task: Task, outcome: Outcome) -> None:
+    """Log that a handler had its step skipped, or gave its task back for a time."""
+    fields = task.log_fields()
+    if outcome.kind == "skipped":
+        logger.info(
+            f"Step skipped by its handler {FIELDS} reason=%s", *fields.values(), outcome.error_message, extra=fields
+        )
+    else:
+        extra = {**fields, "delay": outcome.delay}
+        logger.info(f"Task given back by its handler {FIELDS} delay=%s", *fields.values(), outcome.delay, extra=extra)

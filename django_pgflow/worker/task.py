@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from django_pgflow import exceptions
 from django_pgflow.db.records import ExchangeRecord, TaskReport
 from django_pgflow.dsl.context import Context
 
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
 
 ERROR_LIMIT = 10_000
 """Characters of an error message that are kept."""
+TRACEBACK_LIMIT = 50_000
+"""Characters of a traceback that are kept, most of them from its end."""
+OWN_FRAMES = __name__.rpartition(".")[0]
+"""The package whose frames begin each traceback and tell nobody anything."""
+
+FINAL = (exceptions.NonRetryable, exceptions.DependencySkipped)
+"""What no further attempt can change, besides the step's ``no_retry``."""
 
 TaskKey = tuple[UUID, str, int]
 
@@ -30,7 +39,10 @@ class Outcome:
     Attributes:
         kind: As ``TaskReport.outcome``.
         output: JSON text of a completed task.
-        error_message: Text of a failed one.
+        error_message: Text of a failed one, or the reason of a skipped one.
+        error_class: Dotted path of what the handler raised.
+        traceback: The text of its traceback; None after a timeout.
+        delay: Seconds until the next attempt, if the handler chose.
         exception: What the handler raised; None after a timeout.
         seconds: How long it took.
     """
@@ -39,7 +51,15 @@ class Outcome:
     seconds: float
     output: str | None = None
     error_message: str | None = None
+    error_class: str | None = None
+    traceback: str | None = None
+    delay: int | None = None
     exception: BaseException | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the attempt failed."""
+        return self.kind in ("failed", "exhausted")
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -85,19 +105,51 @@ class Task:
     def completed(self, value: Any) -> Outcome:
         """Make an outcome of what the handler returned.
 
-        Raises:
-            NotSerializable: It cannot be stored.
-        """
-        return Outcome(kind="completed", output=self.step.encode_output(value), seconds=self.seconds())
+        What cannot be stored is a failure, and not tried again; a wrong type where a list is due is tried again, as the
+        handler's own errors are.
 
-    def failed(self, exception: BaseException) -> Outcome:
-        """Make an outcome of what the handler raised."""
-        return Outcome(kind="failed", error_message=error_text(exception), exception=exception, seconds=self.seconds())
+        Raises:
+            NotAList: An array step returned something else.
+        """
+        try:
+            return Outcome(kind="completed", output=self.step.encode_output(value), seconds=self.seconds())
+        except exceptions.NotAList:
+            raise
+        except exceptions.NotSerializable as error:
+            return self.failed(error, final=True)
+
+    def failed(self, exception: BaseException, *, final: bool = False) -> Outcome:
+        """Make an outcome of what the handler raised.
+
+        Args:
+            exception: What it raised; a RetryAfter and a SkipStep say themselves what follows.
+            final: Whether no further attempt is to be made.
+        """
+        if isinstance(exception, exceptions.SkipStep):
+            reason = storable(str(exception))
+            return Outcome(kind="skipped", error_message=reason or None, exception=exception, seconds=self.seconds())
+        delay = exception.seconds() if isinstance(exception, exceptions.RetryAfter) else None
+        if isinstance(exception, exceptions.RetryAfter) and not exception.count:
+            return Outcome(kind="released", delay=delay, exception=exception, seconds=self.seconds())
+        final = final or isinstance(exception, (*FINAL, *self.step.no_retry))
+        return Outcome(
+            kind="exhausted" if final else "failed",
+            error_message=error_text(exception),
+            error_class=class_path(type(exception)),
+            traceback=traceback_text(exception),
+            delay=delay,
+            exception=exception,
+            seconds=self.seconds(),
+        )
 
     def timed_out(self) -> Outcome:
         """Make the outcome of an attempt that took longer than its step may."""
-        message = f"TimeoutError: timed out after {self.record.timeout} s"
-        return Outcome(kind="failed", error_message=message, seconds=self.seconds())
+        return Outcome(
+            kind="failed",
+            error_message=f"TimeoutError: timed out after {self.record.timeout} s",
+            error_class=class_path(TimeoutError),
+            seconds=self.seconds(),
+        )
 
     def released(self) -> Outcome:
         """Make the outcome of an attempt that is given back: it does not count."""
@@ -113,6 +165,9 @@ class Task:
             outcome=outcome.kind,
             output=outcome.output,
             error_message=outcome.error_message,
+            delay=outcome.delay,
+            error_class=outcome.error_class,
+            traceback=outcome.traceback,
         )
 
 
@@ -141,7 +196,31 @@ def error_text(exception: BaseException) -> str:
     return storable(f"{name}: {message}" if message else name)
 
 
-def storable(text: str) -> str:
-    """Return a text without what Postgres refuses (NUL, lone surrogates), cut to ``ERROR_LIMIT`` characters."""
+def class_path(cls: type[BaseException]) -> str:
+    """Return the dotted path of a class, by which it can be imported."""
+    return storable(f"{cls.__module__}.{cls.__qualname__}")
+
+
+def traceback_text(exception: BaseException) -> str:
+    """Return the traceback from the handler on, with the exceptions that led to it, such that Postgres can store it.
+
+    Of a long one the end is kept, and a little of the beginning.
+    """
+    frames = exception.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith(OWN_FRAMES):
+        frames = frames.tb_next
+    try:
+        text = "".join(traceback.format_exception(type(exception), exception, frames))
+    except Exception as broken:
+        text = f"(its traceback could not be written: {type(broken).__name__})"
+    text = storable(text, limit=None)
+    if len(text) <= TRACEBACK_LIMIT:
+        return text
+    head = TRACEBACK_LIMIT // 5
+    return f"{text[:head]}\n…\n{text[head + 3 - TRACEBACK_LIMIT :]}"
+
+
+def storable(text: str, *, limit: int | None = ERROR_LIMIT) -> str:
+    """Return a text without what Postgres refuses (NUL, lone surrogates), cut to so many characters."""
     text = text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= ERROR_LIMIT else text[: ERROR_LIMIT - 1] + "…"
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"

@@ -9,15 +9,16 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django_pgflow import signals
-from django_pgflow.db.core.current import Core
+from django_pgflow.db import core
 from django_pgflow.db.records import ExchangeRecord
-from django_pgflow.worker import announce, logs, session
+from django_pgflow.worker import announce, logs, portable, session
 from django_pgflow.worker import task as tasks
-from django_pgflow.worker.exchange import Exchange, Source
+from django_pgflow.worker.exchange import Source
 from django_pgflow.worker.lifecycle import Lifecycle
 from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.shutdown import Shutdown
@@ -40,6 +41,8 @@ FLOW_INPUTS = 32
 class Worker:
     """One process that executes tasks of the flows it is given; they must be in the database.
 
+    Making one asks the database which core it has, on Django's connection of this thread, unless that is known.
+
     Args:
         flows: By slug.
         options: See there.
@@ -50,7 +53,8 @@ class Worker:
         self.has_leftovers = False
         """Whether handlers that nobody waits for were still running when ``run`` returned."""
         self._flows = flows
-        self._options = options
+        self._core = core.for_alias(options.using)
+        self._options = replace(options, listen=options.listen and portable.notifies(self._core))
         self._accepting = True
         self._paused_until: dict[str, float] = {}
         self._flow_inputs: OrderedDict[UUID, Any] = OrderedDict()
@@ -88,12 +92,14 @@ class Worker:
         self._wakeup = Wakeup(longest=self._options.poll_interval)
         self._slots = Slots(self._options.concurrency, self._wake.set)
         self._announcer = announce.Announcer()
-        core, health = Core(), session.Health()
+        health = session.Health()
         connection, other = (session.Session(self._options.using, name, health) for name in ("exchange", "lifecycle"))
-        self._source: Source = Exchange(core, connection, self.id, self._slots.keys, listening=self._options.listen)
+        self._source: Source = portable.source_for(
+            self._core, connection, self.id, self._slots.keys, listening=self._options.listen
+        )
         lifecycle = Lifecycle(
             options=self._options,
-            core=core,
+            core=self._core,
             connection=other,
             worker_id=self.id,
             flow_slugs=list(self._flows),
@@ -230,15 +236,17 @@ class Worker:
             )
         elif outcome.kind == "completed":
             self._announcer.tell(signals.task_completed, task, seconds=outcome.seconds)
-        elif outcome.kind == "failed":
+        elif outcome.has_failed:
             self._announcer.tell(
                 signals.task_failed,
                 task,
                 seconds=outcome.seconds,
                 error_message=outcome.error_message,
                 exception=outcome.exception,
-                will_retry=not task.is_last_attempt,
+                will_retry=outcome.kind == "failed" and not task.is_last_attempt,
             )
+        elif outcome.exception is not None:
+            logs.log_decision(task, outcome)
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ExchangeRecord, RetryRecord, RunFailureRecord, RunRecord, TaskReport
+from django_pgflow.db.records import (
+    CancellationRecord,
+    ExchangeRecord,
+    RetryRecord,
+    RunFailureRecord,
+    RunOutcomeRecord,
+    RunRecord,
+    StartRecord,
+    TaskReport,
+)
 
 RUN_COLUMNS = "run_id, flow_slug, status, output, remaining_steps, started_at, completed_at, failed_at"
+START_AT = "coalesce(%(at)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay)s::float))"
+"""A time, or seconds from now by the clock of the database, or NULL."""
 
 
 class Core:
     """What the database can be asked to do with flows, runs and tasks."""
 
     def start_flows(
-        self, flow_slug: str, inputs: Sequence[str], run_ids: Sequence[UUID | None] | None = None
+        self,
+        flow_slug: str,
+        inputs: Sequence[str],
+        run_ids: Sequence[UUID | None] | None = None,
+        *,
+        delay: float | None = None,
+        at: datetime | None = None,
+        meta: str | None = None,
     ) -> Query[RunRecord]:
         """Start a run for each input, in one statement.
 
@@ -24,6 +43,9 @@ class Core:
             flow_slug: A flow that is in the database.
             inputs: JSON texts.
             run_ids: An id for each input; None where the database is to choose.
+            delay: Seconds before the first task of each can be claimed.
+            at: The time before which none can; instead of ``delay``.
+            meta: JSON text that is kept with each run.
 
         Returns:
             A record for each run, in the order of the inputs.
@@ -31,13 +53,104 @@ class Core:
         Source: ``django_pgflow.start_flows``, made of the same parts as ``pgflow.start_flow``.
         """
         return Query(
-            sql=f"select {RUN_COLUMNS} from django_pgflow.start_flows("  # noqa: S608 - a constant
-            "flow_slug => %(flow_slug)s, inputs => %(inputs)s::text[]::jsonb[], run_ids => %(run_ids)s::uuid[])",
+            sql=f"select {RUN_COLUMNS} from django_pgflow.start_flows("  # noqa: S608 - constants
+            "flow_slug => %(flow_slug)s, inputs => %(inputs)s::text[]::jsonb[], run_ids => %(run_ids)s::uuid[], "
+            f"start_at => {START_AT}, meta => %(meta)s::jsonb)",
             params={
                 "flow_slug": flow_slug,
                 "inputs": list(inputs),
                 "run_ids": list(run_ids) if run_ids is not None else None,
+                "delay": delay,
+                "at": at,
+                "meta": meta,
             },
+            read=RunRecord.read,
+        )
+
+    def start_flow(
+        self,
+        flow_slug: str,
+        input: str,
+        *,
+        run_id: UUID | None = None,
+        if_absent: bool = False,
+        delay: float | None = None,
+        at: datetime | None = None,
+        meta: str | None = None,
+    ) -> Query[StartRecord]:
+        """Start one run.
+
+        Args:
+            flow_slug: A flow that is in the database.
+            input: JSON text.
+            run_id: The run's id; by default the database chooses.
+            if_absent: Return a run of that id that exists, instead of failing.
+            delay: Seconds before the first task can be claimed.
+            at: The time before which it cannot; instead of ``delay``.
+            meta: JSON text that is kept with the run.
+
+        Returns:
+            One record.
+
+        Source: ``django_pgflow.start_flow``.
+        """
+        return Query(
+            sql=f"select {RUN_COLUMNS}, created from django_pgflow.start_flow("  # noqa: S608 - constants
+            "flow_slug => %(flow_slug)s, input => %(input)s::jsonb, run_id => %(run_id)s::uuid, "
+            f"if_absent => %(if_absent)s, start_at => {START_AT}, meta => %(meta)s::jsonb)",
+            params={
+                "flow_slug": flow_slug,
+                "input": input,
+                "run_id": run_id,
+                "if_absent": if_absent,
+                "delay": delay,
+                "at": at,
+                "meta": meta,
+            },
+            read=StartRecord.read,
+        )
+
+    def cancel_runs(self, run_ids: Sequence[UUID], reason: str = "") -> Query[RunOutcomeRecord]:
+        """Cancel started runs: they fail, their live steps are skipped, their live tasks cancelled.
+
+        Returns:
+            A record for each, in order.
+
+        Source: ``django_pgflow.cancel_runs``.
+        """
+        return Query(
+            sql="select run_id, outcome from django_pgflow.cancel_runs("
+            "run_ids => %(run_ids)s::uuid[], reason => %(reason)s)",
+            params={"run_ids": list(run_ids), "reason": reason},
+            read=RunOutcomeRecord.read,
+        )
+
+    def resume_runs(self, run_ids: Sequence[UUID]) -> Query[RunOutcomeRecord]:
+        """Take failed and cancelled runs up again in place: finished tasks are kept, the others get fresh attempts.
+
+        Returns:
+            A record for each, in order.
+
+        Source: ``django_pgflow.resume_runs``.
+        """
+        return Query(
+            sql="select run_id, outcome from django_pgflow.resume_runs(run_ids => %(run_ids)s::uuid[])",
+            params={"run_ids": list(run_ids)},
+            read=RunOutcomeRecord.read,
+        )
+
+    def restart_run(self, run_id: UUID, input: str | None = None) -> Query[RunRecord]:
+        """Start a new run like another, linked to it, with the same input or another (JSON text).
+
+        Returns:
+            A record of the new run; none if there is no such run.
+
+        Source: ``django_pgflow.restart_run``.
+        """
+        return Query(
+            sql=f"select {RUN_COLUMNS} from django_pgflow.restart_run("  # noqa: S608 - a constant
+            "run_id => %(run_id)s, input => %(input)s::jsonb)",
+            params={"run_id": run_id, "input": input},
             read=RunRecord.read,
         )
 
@@ -63,6 +176,15 @@ class Core:
             """,
             params={"run_id": run_id},
             read=RunFailureRecord.read,
+        )
+
+    def cancellation(self, run_id: UUID) -> Query[CancellationRecord]:
+        """Look whether a run was cancelled; no record if not."""
+        return Query(
+            sql="select cancelled_at, cancel_reason from django_pgflow.run_details "
+            "where run_id = %(run_id)s and cancelled_at is not null",
+            params={"run_id": run_id},
+            read=CancellationRecord.read,
         )
 
     def flow_input(self, run_id: UUID) -> Query[Any]:
@@ -164,7 +286,9 @@ class Core:
             "run_ids => %(run_ids)s::uuid[], step_slugs => %(step_slugs)s::text[], "
             "task_indexes => %(task_indexes)s::integer[], attempts => %(attempts)s::integer[], "
             "outcomes => %(outcomes)s::text[], outputs => %(outputs)s::text[]::jsonb[], "
-            "error_messages => %(error_messages)s::text[], listening => %(listening)s)",
+            "error_messages => %(error_messages)s::text[], delays => %(delays)s::integer[], "
+            "error_classes => %(error_classes)s::text[], tracebacks => %(tracebacks)s::text[], "
+            "listening => %(listening)s)",
             params={
                 "worker_id": worker_id,
                 "flow_slugs": list(flow_slugs),
@@ -176,6 +300,9 @@ class Core:
                 "outcomes": [report.outcome for report in reports],
                 "outputs": [report.output for report in reports],
                 "error_messages": [report.error_message for report in reports],
+                "delays": [report.delay for report in reports],
+                "error_classes": [report.error_class for report in reports],
+                "tracebacks": [report.traceback for report in reports],
                 "listening": listening,
             },
             read=ExchangeRecord.read,
