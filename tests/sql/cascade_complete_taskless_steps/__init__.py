@@ -1,0 +1,1 @@
+"""What ``cascade_complete_taskless_steps`` does."""

@@ -1,0 +1,1 @@
+"""What ``_cascade_force_skip_steps`` does."""

@@ -1,0 +1,1 @@
+"""What ``cascade_resolve_conditions`` does."""

@@ -1,0 +1,1 @@
+"""What conditions on input do, wherever they are decided."""

@@ -1,0 +1,1 @@
+"""What becomes of a step whose task failed for good."""
