@@ -1,0 +1,1 @@
+"""What is announced through ``realtime.send``, and in which order."""
