@@ -44,6 +44,27 @@ SIGNATURES = {
     "delete_flow_and_data": ("p_flow_slug text", "void"),
     "track_worker_function": ("function_name text", "void"),
     "mark_worker_stopped": ("worker_id uuid", "void"),
+    "is_local": ("", "boolean"),
+    "cascade_resolve_conditions": ("run_id uuid", "boolean"),
+    "cascade_complete_taskless_steps": ("run_id uuid", "integer"),
+    "_cascade_force_skip_steps": ("run_id uuid, step_slug text, skip_reason text", "integer"),
+    "_archive_task_message": ("p_run_id uuid, p_step_slug text, p_task_index integer", "void"),
+    "get_run_with_states": ("run_id uuid", "jsonb"),
+    "start_flow_with_states": ("flow_slug text, input jsonb, run_id uuid DEFAULT NULL::uuid", "jsonb"),
+    "poll_for_tasks": (
+        "queue_name text, vt integer, qty integer, max_poll_seconds integer DEFAULT 5, "
+        "poll_interval_ms integer DEFAULT 100",
+        "SETOF pgflow.step_task_record",
+    ),
+    "_get_flow_shape": ("p_flow_slug text", "jsonb"),
+    "_compare_flow_shapes": ("p_local jsonb, p_db jsonb", "text[]"),
+    "_create_flow_from_shape": ("p_flow_slug text, p_shape jsonb", "void"),
+    "ensure_flow_compiled": ("flow_slug text, shape jsonb, allow_data_loss boolean DEFAULT false", "jsonb"),
+    "setup_requeue_stalled_tasks_cron": ("cron_interval text DEFAULT '15 seconds'::text", "text"),
+    "setup_ensure_workers_cron": ("cron_interval text DEFAULT '1 second'::text", "text"),
+    "cleanup_ensure_workers_logs": ("retention_hours integer DEFAULT 24", "TABLE(cron_deleted bigint)"),
+    "ensure_workers": ("", "TABLE(function_name text, invoked boolean, request_id bigint)"),
+    "prune_data_older_than": ("retention_interval interval", "void"),
 }
 
 

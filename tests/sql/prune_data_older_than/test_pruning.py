@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.fixtures.sql import Sql
+from tests.fixtures.sql import DEADLINE, Sessions, Sql
 
 
 def prune(sql: Sql, interval: str = "30 days") -> None:
@@ -219,3 +219,17 @@ def test_definitions_stay(sql: Sql) -> None:
     prune(sql)
     assert sql.rows("select step_slug from pgflow.steps where flow_slug = 'flow'") != []
     assert sql.start("flow", {}).status == "started"
+
+
+def test_a_run_that_is_taken_up_again_meanwhile_stays(sessions: Sessions) -> None:
+    retrying, pruning = sessions.open(), sessions.open()
+    retrying.define("flow", "a", max_attempts=1)
+    run_id = fail_run(retrying, "flow", 31)
+    with retrying.transaction():
+        assert retrying.retry((run_id, "a", 0)) == ["queued"]
+        pruned = sessions.begin(prune, pruning)
+        assert sessions.wait_until_blocked(pruning, pruned)
+    pruned.result(timeout=DEADLINE)
+    assert rows_of(retrying, run_id) == (1, 1, 1)
+    retrying.work("flow")
+    assert retrying.run(run_id).status == "completed"

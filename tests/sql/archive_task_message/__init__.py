@@ -1,0 +1,1 @@
+"""What ``_archive_task_message`` does."""
