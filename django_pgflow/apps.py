@@ -32,5 +32,5 @@ def sync_flows(*, using: str, verbosity: int, **kwargs: Any) -> None:
 
     settings = conf.get()
     # The signal comes after every migrate, also one that stopped before our tables or removed them.
-    if settings.SYNC and using == settings.DATABASE and operations.schema_comment(connections[using], "pgflow"):
+    if settings.SYNC and using == settings.DATABASE and operations.schema_comment(connections[using], "django_pgflow"):
         compiler.sync(registry.all_flows(), using=using, verbosity=verbosity)

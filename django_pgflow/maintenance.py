@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
 from django_pgflow.db.records import Record
 
@@ -23,16 +24,20 @@ class HeldTask(Record):
     attempt: int
 
 
-def sweep() -> Query[int | None]:
+def sweep(core: Core) -> Query[int | None]:
     """Give back the tasks that fell silent, unless another worker is doing so.
 
     Returns:
         A row that counts them; None if another worker has the lock.
+
+    Raises:
+        NotSupported: The core never gives tasks back.
     """
+    query = core.requeue_stalled_tasks()
     return Query(
         sql="select case when pg_catalog.pg_try_advisory_xact_lock(%(lock)s) "
-        "then pgflow.requeue_stalled_tasks() end as requeued",
-        params={"lock": SWEEP_LOCK},
+        f"then ({query.sql}) end as requeued",
+        params={**query.params, "lock": SWEEP_LOCK},
         read=lambda row: row["requeued"],
     )
 

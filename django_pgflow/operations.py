@@ -3,11 +3,15 @@
 The SQL stands in ``sql/<schema>/``: ``objects/`` holds today's objects, one a file, ``releases/<name>/`` what a
 migration runs, ``up.sql`` and ``down.sql``. A release includes object files with psql's ``\\ir`` as long as it is not
 published; then the text is frozen in.
+
+A schema ``pgflow`` that others installed is adopted: left as it is, and the release's ``beside.sql`` is run instead of
+``up.sql`` for the schema ``django_pgflow``.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,12 @@ from django.db.migrations.state import ProjectState
 from django.db.utils import Error
 
 from django_pgflow import conf, exceptions
+from django_pgflow.db import core
+from django_pgflow.db.capabilities import INSTALLED_MARK, Capabilities
+from django_pgflow.db.core import choice
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 INCLUDE = re.compile(r"^\\ir\s+(\S+)\s*$", re.MULTILINE)
-
-INSTALLED_MARK = "Installed by django-pgflow."
-"""The comment on each schema that these operations make; what bears it may be removed again."""
 
 
 def read_script(path: Path) -> str:
@@ -43,6 +47,31 @@ def schema_comment(connection: BaseDatabaseWrapper, schema: str) -> str | None:
     return row[0] if row else None
 
 
+def is_adopted(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the schema ``pgflow`` is there and somebody else's."""
+    return schema_comment(connection, "pgflow") not in (None, INSTALLED_MARK)
+
+
+def adopt(alias: str, found: Capabilities) -> None:
+    """Say on standard output that a core which others installed is used as it is.
+
+    Raises:
+        ForeignCore: It is none, or too old.
+    """
+    if not found.is_installed:
+        raise exceptions.ForeignCore(alias, "pgflow", "it has no table of a pgflow core")
+    if not found.has_maps:
+        raise exceptions.ForeignCore(
+            alias, "pgflow", f"it is {found.version_name}, and django-pgflow works with 0.7 and later"
+        )
+    # The command's line "Applying ..." is still open.
+    sys.stdout.write(
+        f"\n    The database {alias!r} has a core that django-pgflow did not install: {found.version_name}."
+        "\n    It is used as it is; only the schema 'django_pgflow' is created beside it."
+        "\n    `manage.py pgflow_doctor` says what it lacks.\n   "
+    )
+
+
 class _DatabaseOperation(Operation):
     """Base of the operations that change only the database that holds pgflow."""
 
@@ -58,6 +87,7 @@ class _DatabaseOperation(Operation):
         """Install."""
         try:
             if self._concerns(app_label, schema_editor):
+                core.forget()
                 self.install(schema_editor)
         except exceptions.CoreError as error:
             # So that `manage.py migrate` prints the explanation alone.
@@ -68,6 +98,7 @@ class _DatabaseOperation(Operation):
     ) -> None:
         """Remove what ``install`` made."""
         if self._concerns(app_label, schema_editor):
+            core.forget()
             self.remove(schema_editor)
 
     def install(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -93,7 +124,8 @@ class _DatabaseOperation(Operation):
 class InstallQueue(_DatabaseOperation):
     """Install pgmq: the extension where it can be created, else the SQL that the package ``pgmq`` ships.
 
-    A schema ``pgmq`` that is there already is used as it is, if it is of version 1.5 or later.
+    A schema ``pgmq`` that is there already is used as it is, if it is of version 1.5 or later. A core that others
+    installed brings its own.
     """
 
     def install(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -101,6 +133,8 @@ class InstallQueue(_DatabaseOperation):
         connection = schema_editor.connection
         if schema_editor.collect_sql:
             schema_editor.execute(self._package_sql(), None)
+            return
+        if is_adopted(connection):
             return
         if schema_comment(connection, "pgmq") is not None:
             self._check_version(connection)
@@ -185,17 +219,35 @@ class RunRelease(_DatabaseOperation):
         return self.__class__.__name__, [self.schema, self.name], {}
 
     def install(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        """Run ``up.sql``, if the schema is not somebody else's."""
-        connection = schema_editor.connection
+        """Run ``up.sql``; beside a core that others installed ``beside.sql``, where the release has one."""
+        connection, script = schema_editor.connection, "up.sql"
         if not schema_editor.collect_sql:
-            comment = schema_comment(connection, self.schema)
-            if self.name.startswith("0001_") and comment is not None:
-                raise exceptions.ForeignCore(connection.alias, f"schema {self.schema!r}, comment {comment!r}")
-        schema_editor.execute(read_script(self.folder / "up.sql"), None)
+            adopted = is_adopted(connection)
+            if adopted:
+                script = "beside.sql"
+            if self.name.startswith("0001_"):
+                if adopted and self.schema == "pgflow":
+                    adopt(connection.alias, choice.probe(connection.alias))
+                else:
+                    self._check_absence(connection)
+        if (self.folder / script).exists():
+            schema_editor.execute(read_script(self.folder / script), None)
+
+    def _check_absence(self, connection: BaseDatabaseWrapper) -> None:
+        comment = schema_comment(connection, self.schema)
+        if comment == INSTALLED_MARK:
+            raise exceptions.CoreError(
+                f"The database {connection.alias!r} has the schema {self.schema!r} of django-pgflow already, but no "
+                "record of its migration. Nothing was changed. If it is of this version, write the record: "
+                "`manage.py migrate --fake pgflow`."
+            )
+        if comment is not None:
+            raise exceptions.ForeignCore(connection.alias, self.schema, f"it bears the comment {comment!r}")
 
     def remove(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        """Run ``down.sql``."""
-        schema_editor.execute(read_script(self.folder / "down.sql"), None)
+        """Run ``down.sql``, if the schema is ours."""
+        if schema_editor.collect_sql or schema_comment(schema_editor.connection, self.schema) == INSTALLED_MARK:
+            schema_editor.execute(read_script(self.folder / "down.sql"), None)
 
     def describe(self) -> str:
         """Say what the operation does."""

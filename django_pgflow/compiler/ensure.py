@@ -12,6 +12,8 @@ from django.db import DataError, IntegrityError, InternalError, ProgrammingError
 from django_pgflow import exceptions, registry
 from django_pgflow.compiler import drift, shape, statements
 from django_pgflow.compiler.shape import FlowShape
+from django_pgflow.db import core
+from django_pgflow.db.core.definitions import Definitions
 from django_pgflow.db.database import Database
 from django_pgflow.dsl.definition import FlowDefinition
 
@@ -80,7 +82,7 @@ def sync(
                     if slug not in stored:
                         _refuse_queue_twins(database, flow)
                     _ensure(database, shape.of(flow), stored.get(slug), report, recreate=slug in recreate)
-            except (exceptions.ShapeMismatch, exceptions.FlowDefinitionError) as error:
+            except (exceptions.ShapeMismatch, exceptions.FlowDefinitionError, exceptions.NotSupported) as error:
                 report.refused[slug] = error
             except REFUSALS as error:
                 report.refused[slug] = exceptions.PgflowError(
@@ -135,7 +137,7 @@ def _orphans(stored: Collection[str], flows: Mapping[str, FlowDefinition]) -> li
 
 def _stored(database: Database) -> dict[str, FlowShape]:
     rows = database.run(statements.flows())
-    steps = database.run(statements.steps([row["flow_slug"] for row in rows]))
+    steps = database.run(_definitions(database).steps([row["flow_slug"] for row in rows]))
     return {
         row["flow_slug"]: shape.read(row, [step for step in steps if step["flow_slug"] == row["flow_slug"]])
         for row in rows
@@ -169,10 +171,15 @@ def _refuse_queue_twins(database: Database, flow: FlowDefinition) -> None:
         )
 
 
+def _definitions(database: Database) -> Definitions:
+    return core.definitions_for_alias(database.alias)
+
+
 def _create(database: Database, code: FlowShape) -> None:
+    definitions = _definitions(database)
     database.run(statements.create_flow(code))
     for step in code.steps:
-        database.run(statements.add_step(code.slug, step))
+        database.run(definitions.add_step(code.slug, step))
 
 
 def _recreate(database: Database, code: FlowShape, differing: tuple[str, ...], *, delete_runs: bool) -> None:
@@ -181,7 +188,7 @@ def _recreate(database: Database, code: FlowShape, differing: tuple[str, ...], *
     if count and not delete_runs:
         raise exceptions.ShapeMismatch(code.slug, differing, count)
     if count:
-        database.run(statements.delete_flow_and_data(code.slug))
+        database.run(_definitions(database).delete_flow_and_data(code.slug))
     else:
         for statement in statements.delete_definition(code.slug):
             database.run(statement)

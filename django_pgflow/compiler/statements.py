@@ -1,8 +1,7 @@
-"""The statements of the compiler, each as a Query."""
+"""The statements of the compiler that are the same on every core, each as a Query."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django_pgflow.compiler.shape import FlowShape, StepShape
@@ -41,28 +40,6 @@ def flows() -> Query[dict[str, Any]]:
     )
 
 
-def steps(flow_slugs: Sequence[str]) -> Query[dict[str, Any]]:
-    """Read the steps of flows, in order of their index, each with the slugs of its dependencies."""
-    return Query(
-        sql="""
-            select s.flow_slug, s.step_slug, s.step_type,
-              s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay,
-              s.required_input_pattern::text, s.forbidden_input_pattern::text, s.when_unmet, s.when_exhausted,
-              array(
-                select d.dep_slug
-                from pgflow.deps d
-                where d.flow_slug = s.flow_slug and d.step_slug = s.step_slug
-                order by d.dep_slug
-              ) as dependencies
-            from pgflow.steps s
-            where s.flow_slug = any(%(flow_slugs)s::text[])
-            order by s.flow_slug, s.step_index
-        """,
-        params={"flow_slugs": list(flow_slugs)},
-        read=_row,
-    )
-
-
 def lock_flow(flow_slug: str) -> Query[None]:
     """Hold off new runs of a flow until this transaction ends: their foreign key waits for the row."""
     return Query(
@@ -97,40 +74,6 @@ def create_flow(flow: FlowShape) -> Query[None]:
         sql="select 1 from pgflow.create_flow(flow_slug => %(flow_slug)s, max_attempts => %(max_attempts)s::integer, "
         "base_delay => %(base_delay)s::integer, timeout => %(timeout)s::integer)",
         params={"flow_slug": flow.slug, **_options(flow.options)},
-        read=_nothing,
-    )
-
-
-def add_step(flow_slug: str, step: StepShape) -> Query[None]:
-    """Add a step behind the steps that the flow has."""
-    return Query(
-        sql="""
-            select 1 from pgflow.add_step(
-              flow_slug => %(flow_slug)s,
-              step_slug => %(step_slug)s,
-              deps_slugs => %(dependencies)s::text[],
-              max_attempts => %(max_attempts)s::integer,
-              base_delay => %(base_delay)s::integer,
-              timeout => %(timeout)s::integer,
-              start_delay => %(start_delay)s::integer,
-              step_type => %(step_type)s,
-              required_input_pattern => %(required_input_pattern)s::jsonb,
-              forbidden_input_pattern => %(forbidden_input_pattern)s::jsonb,
-              when_unmet => %(when_unmet)s,
-              when_exhausted => %(when_exhausted)s
-            )
-        """,
-        params={
-            "flow_slug": flow_slug,
-            "step_slug": step.slug,
-            "dependencies": list(step.dependencies),
-            "step_type": step.step_type,
-            "required_input_pattern": step.required_input_pattern,
-            "forbidden_input_pattern": step.forbidden_input_pattern,
-            "when_unmet": step.when_unmet,
-            "when_exhausted": step.when_exhausted,
-            **_options(step.options),
-        },
         read=_nothing,
     )
 
@@ -176,13 +119,6 @@ def delete_definition(flow_slug: str) -> list[Query[None]]:
         )
         for table in tables
     ]
-
-
-def delete_flow_and_data(flow_slug: str) -> Query[None]:
-    """Delete a flow with all its runs and its queue."""
-    return Query(
-        sql="select pgflow.delete_flow_and_data(%(flow_slug)s)", params={"flow_slug": flow_slug}, read=_nothing
-    )
 
 
 def _options(options: Options) -> dict[str, int | None]:

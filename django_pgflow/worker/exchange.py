@@ -13,6 +13,7 @@ import psycopg
 
 from django_pgflow import maintenance
 from django_pgflow.db.core.current import Core
+from django_pgflow.db.query import Query
 from django_pgflow.db.records import ExchangeRecord, TaskReport
 from django_pgflow.worker import session
 from django_pgflow.worker.task import TaskKey, storable
@@ -51,7 +52,75 @@ class Source(Protocol):
         """Return whether any task of these flows is not done."""
 
 
-class Exchange:
+class SourceBase:
+    """What sources have in common.
+
+    Args:
+        connection: A session of its own.
+        worker_id: A registered worker.
+        in_hand: Returns the tasks that are being executed or wait to be reported in a later call.
+    """
+
+    def __init__(
+        self, connection: session.Session, worker_id: UUID, in_hand: Callable[[], Collection[TaskKey]]
+    ) -> None:
+        self._session = connection
+        self._worker_id = worker_id
+        self._in_hand = in_hand
+        self._last_error = ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is there."""
+        return self._session.connected
+
+    async def flow_input(self, run_id: UUID) -> Any:
+        """Return the input of a run; None if it was deleted meanwhile."""
+        while True:
+            try:
+                found = await self._session.run(self._flow_input_query(run_id))
+                return found[0] if found else None
+            except session.ConnectionLost:
+                await self._session.connect()
+
+    async def has_work(self, flow_slugs: Sequence[str]) -> bool:
+        """Return whether any task of these flows is not done; True while the database is gone."""
+        try:
+            return (await self._session.run(self._has_work_query(flow_slugs)))[0]
+        except session.ConnectionLost:
+            await self._session.connect()
+            return True
+
+    def _flow_input_query(self, run_id: UUID) -> Query[Any]:
+        raise NotImplementedError
+
+    def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
+        raise NotImplementedError
+
+    async def _unknown_claims(self, flow_slugs: Sequence[str], reports: Sequence[TaskReport]) -> list[TaskReport]:
+        """Return reports that give back what was claimed for us by a statement whose answer never came."""
+        known = {(report.run_id, report.step_slug, report.task_index) for report in reports} | set(self._in_hand())
+        held = await self._session.run(maintenance.held_tasks(self._worker_id, flow_slugs))
+        return [
+            TaskReport(
+                run_id=task.run_id,
+                step_slug=task.step_slug,
+                task_index=task.task_index,
+                attempt=task.attempt,
+                outcome="released",
+            )
+            for task in held
+            if (task.run_id, task.step_slug, task.task_index) not in known
+        ]
+
+    def _log_error(self, what: str, error: psycopg.Error) -> None:
+        """Log an error with its traceback, once for as long as it stays the same."""
+        if session.one_line(error) != self._last_error:
+            self._last_error = session.one_line(error)
+            logger.exception("%s, trying again until it works: %s", what, self._last_error)
+
+
+class Exchange(SourceBase):
     """A ``Source`` on the core that our migrations install.
 
     Args:
@@ -71,17 +140,9 @@ class Exchange:
         *,
         listening: bool = True,
     ) -> None:
+        super().__init__(connection, worker_id, in_hand)
         self._core = core
-        self._session = connection
-        self._worker_id = worker_id
-        self._in_hand = in_hand
         self._listening = listening
-        self._last_error = ""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the connection is there."""
-        return self._session.connected
 
     async def exchange(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
@@ -106,27 +167,14 @@ class Exchange:
             except psycopg.Error as error:
                 if reports:
                     return await self._one_by_one(flow_slugs, reports, error)
-                if session.one_line(error) != self._last_error:
-                    self._last_error = session.one_line(error)
-                    logger.exception("Exchange failed, trying again until it works: %s", self._last_error)
+                self._log_error("Exchange failed", error)
                 await asyncio.sleep(next(pauses))
 
-    async def flow_input(self, run_id: UUID) -> Any:
-        """Return the input of a run; None if it was deleted meanwhile."""
-        while True:
-            try:
-                found = await self._session.run(self._core.flow_input(run_id))
-                return found[0] if found else None
-            except session.ConnectionLost:
-                await self._session.connect()
+    def _flow_input_query(self, run_id: UUID) -> Query[Any]:
+        return self._core.flow_input(run_id)
 
-    async def has_work(self, flow_slugs: Sequence[str]) -> bool:
-        """Return whether any task of these flows is not done; True while the database is gone."""
-        try:
-            return (await self._session.run(maintenance.has_work(flow_slugs)))[0]
-        except session.ConnectionLost:
-            await self._session.connect()
-            return True
+    def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
+        return maintenance.has_work(flow_slugs)
 
     async def _run(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
@@ -134,22 +182,6 @@ class Exchange:
         return await self._session.run(
             self._core.exchange(self._worker_id, flow_slugs, capacity, reports, listening=self._listening)
         )
-
-    async def _unknown_claims(self, flow_slugs: Sequence[str], reports: Sequence[TaskReport]) -> list[TaskReport]:
-        """Return reports that give back what was claimed for us by an exchange whose answer never came."""
-        known = {(report.run_id, report.step_slug, report.task_index) for report in reports} | set(self._in_hand())
-        held = await self._session.run(maintenance.held_tasks(self._worker_id, flow_slugs))
-        return [
-            TaskReport(
-                run_id=task.run_id,
-                step_slug=task.step_slug,
-                task_index=task.task_index,
-                attempt=task.attempt,
-                outcome="released",
-            )
-            for task in held
-            if (task.run_id, task.step_slug, task.task_index) not in known
-        ]
 
     async def _one_by_one(
         self, flow_slugs: Sequence[str], reports: Sequence[TaskReport], error: psycopg.Error
@@ -170,13 +202,25 @@ class Exchange:
                 await asyncio.sleep(next(pauses))
             except psycopg.Error as refusal:
                 if failure is not None:
-                    logger.exception(
-                        "Report dropped run=%s step=%s index=%d attempt=%d; the task will be found stalled",
-                        report.run_id,
-                        report.step_slug,
-                        report.task_index,
-                        report.attempt,
-                    )
+                    log_dropped(report)
                     return []
-                text = storable(f"The outcome could not be stored: {session.one_line(refusal)}")
-                failure = replace(report, outcome="failed", output=None, error_message=text)
+                failure = unstorable(report, refusal)
+
+
+def unstorable(report: TaskReport, refusal: psycopg.Error) -> TaskReport:
+    """Return a failure in place of a report that the database would not take."""
+    text = storable(f"The outcome could not be stored: {session.one_line(refusal)}")
+    return replace(
+        report, outcome="failed", output=None, error_message=text, delay=None, error_class=None, traceback=None
+    )
+
+
+def log_dropped(report: TaskReport) -> None:
+    """Log, with the traceback of the error at hand, that not even the failure could be reported."""
+    logger.exception(
+        "Report dropped run=%s step=%s index=%d attempt=%d; the task will be found stalled",
+        report.run_id,
+        report.step_slug,
+        report.task_index,
+        report.attempt,
+    )

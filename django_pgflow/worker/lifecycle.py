@@ -12,7 +12,7 @@ from uuid import UUID
 
 import psycopg
 
-from django_pgflow import maintenance
+from django_pgflow import exceptions, maintenance
 from django_pgflow.db.core.current import Core
 from django_pgflow.worker import session, wakeup
 from django_pgflow.worker.options import WorkerOptions
@@ -51,6 +51,7 @@ class Lifecycle:
         self._flow_slugs = flow_slugs
         self._on_work = on_work
         self._on_deprecated = on_deprecated
+        self._sweeps = True
         self.name = f"{socket.gethostname()}:{os.getpid()}"
 
     async def register(self) -> None:
@@ -80,7 +81,8 @@ class Lifecycle:
         """Note in the worker's row that it has ended; not worth waiting for a database that is gone."""
         try:
             await self._session.run(self._core.mark_worker_stopped(self._worker_id))
-            await self._session.run(maintenance.forget_waiting(self._worker_id))
+            if self._options.listen:
+                await self._session.run(maintenance.forget_waiting(self._worker_id))
         except (session.ConnectionLost, psycopg.Error) as error:
             logger.warning("Worker's end not noted: %s", session.one_line(error.__cause__ or error))
 
@@ -116,7 +118,15 @@ class Lifecycle:
             self._on_deprecated()
 
     async def _sweep(self) -> None:
-        (requeued,) = await self._session.run(maintenance.sweep())
+        if not self._sweeps:
+            return
+        try:
+            query = maintenance.sweep(self._core)
+        except exceptions.NotSupported as error:
+            self._sweeps = False
+            logger.warning("Tasks of dead workers stay started: %s", error)
+            return
+        (requeued,) = await self._session.run(query)
         if requeued:
             logger.warning("Stalled tasks given back count=%d", requeued)
             self._on_work()

@@ -115,8 +115,9 @@ class Command(BaseCommand):
             raise CommandError(
                 "No flow is left to serve: the steps of each differ from those in the database, as logged above."
             )
+        worker = Worker(ready, settings)
         connections.close_all()  # this thread will not need them again
-        return Worker(ready, settings)
+        return worker
 
 
 def configure_logging(verbosity: int) -> None:
