@@ -121,3 +121,9 @@ def test_two_sessions_may_create_the_same_flow_at_once(sessions: Sessions) -> No
         sessions.wait_until_blocked(second, waiting)
     assert waiting.result(timeout=DEADLINE).flow_slug == "flow_of_two"
     assert queues(first, "flow_of_two") == 1
+
+
+def test_later_flows_are_not_stamped_before_earlier_ones(sessions: Sessions) -> None:
+    sql = sessions.open()
+    first, second = (sql.call("pgflow.create_flow", flow_slug=slug)[0] for slug in ("first", "second"))
+    assert first.created_at < second.created_at
