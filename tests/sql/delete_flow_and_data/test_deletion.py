@@ -29,6 +29,16 @@ def test_all_rows_of_the_flow_go(sql: Sql) -> None:
     assert set(rows_of(sql, "flow").values()) == {0}
 
 
+def test_what_we_keep_beside_its_runs_goes_too(sql: Sql) -> None:
+    sql.define("flow", "a")
+    run = sql.start("flow", {})
+    sql.fail(sql.claim_one("flow"))
+    sql.rows("insert into django_pgflow.run_details (run_id, meta) values (%(id)s, '{}')", id=run.run_id)
+    sql.call("pgflow.delete_flow_and_data", p_flow_slug="flow")
+    for table in ("failed_attempts", "run_details"):
+        assert sql.value(f"select count(*) from django_pgflow.{table}") == 0
+
+
 def test_its_queue_and_archive_go(sql: Sql) -> None:
     sql.define("flow", "a")
     sql.call("pgflow.delete_flow_and_data", p_flow_slug="flow")
