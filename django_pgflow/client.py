@@ -14,12 +14,10 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
 
 from django_pgflow import conf, exceptions
+from django_pgflow.db import core as cores
 from django_pgflow.db import database
-from django_pgflow.db.core.current import Core
 from django_pgflow.db.records import RetryRecord, RunOutcomeRecord, RunRecord, StartRecord
 from django_pgflow.statuses import RunStatus
-
-core = Core()
 
 KEYS = UUID("8d0ea2c3-9d4a-5e0b-9d62-70c9ea1e3c5b")
 """Namespace of the ids of runs that are started with a key. To change it is to forget all keys."""
@@ -62,7 +60,7 @@ def start(
         return []
     db = _database(using)
     with _starting(flow_slug, db.alias):
-        return db.run(core.start_flows(flow_slug, inputs, run_ids, delay=delay, at=at, meta=meta))
+        return db.run(db.core.start_flows(flow_slug, inputs, run_ids, delay=delay, at=at, meta=meta))
 
 
 def start_one(
@@ -92,7 +90,7 @@ def start_one(
     db = _database(using)
     with _starting(flow_slug, db.alias):
         return db.one(
-            core.start_flow(
+            db.core.start_flow(
                 flow_slug,
                 input,
                 run_id=run_id if key is None else key_id(flow_slug, key),
@@ -133,7 +131,8 @@ def get(run_id: UUID, *, using: str | None = None) -> RunRecord:
     Raises:
         RunNotFound: There is none.
     """
-    found = _database(using).run(core.run(run_id))
+    db = _database(using)
+    found = db.run(db.core.run(run_id))
     if not found:
         raise exceptions.RunNotFound(run_id)
     return found[0]
@@ -167,9 +166,10 @@ def join(run_id: UUID, *, timeout: float | None = None, using: str | None = None
 async def ajoin(run_id: UUID, *, timeout: float | None = None, using: str | None = None) -> RunRecord:
     """Do as ``join`` does, from a coroutine."""
     db = _database(using)
+    query = (await cores.afor_alias(db.alias)).run(run_id)
     for pause in _pauses(timeout, first=0.0):
         await asyncio.sleep(pause)
-        found = await db.arun(core.run(run_id))
+        found = await db.arun(query)
         if not found:
             raise exceptions.RunNotFound(run_id)
         if found[0].status != RunStatus.STARTED:
@@ -224,7 +224,8 @@ def cancel(run_id: UUID, reason: str = "", *, using: str | None = None) -> RunRe
 
 def cancel_runs(run_ids: Sequence[UUID], reason: str = "", *, using: str | None = None) -> list[RunOutcomeRecord]:
     """Cancel runs, in one transaction, and return what became of each."""
-    return _database(using).run(core.cancel_runs(run_ids, reason)) if run_ids else []
+    db = _database(using)
+    return db.run(db.core.cancel_runs(run_ids, reason)) if run_ids else []
 
 
 def resume(run_id: UUID, *, using: str | None = None) -> RunRecord:
@@ -248,7 +249,8 @@ def resume(run_id: UUID, *, using: str | None = None) -> RunRecord:
 
 def resume_runs(run_ids: Sequence[UUID], *, using: str | None = None) -> list[RunOutcomeRecord]:
     """Resume runs, in one transaction, and return what became of each."""
-    return _database(using).run(core.resume_runs(run_ids)) if run_ids else []
+    db = _database(using)
+    return db.run(db.core.resume_runs(run_ids)) if run_ids else []
 
 
 def restart(run_id: UUID, input: str | None = None, *, using: str | None = None) -> RunRecord:
@@ -271,7 +273,7 @@ def restart(run_id: UUID, input: str | None = None, *, using: str | None = None)
     db = _database(using)
     flow_slug = get(run_id, using=using).flow_slug
     with _starting(flow_slug, db.alias):
-        started = db.run(core.restart_run(run_id, input))
+        started = db.run(db.core.restart_run(run_id, input))
     if not started:
         raise exceptions.RunNotFound(run_id)
     return started[0]
@@ -287,7 +289,8 @@ def retry_tasks(tasks: Sequence[tuple[UUID, str, int]], *, using: str | None = N
     Returns:
         What became of each.
     """
-    return _database(using).run(core.retry_tasks(tasks)) if tasks else []
+    db = _database(using)
+    return db.run(db.core.retry_tasks(tasks)) if tasks else []
 
 
 astart = sync_to_async(start, thread_sensitive=True)
@@ -326,9 +329,9 @@ def _pauses(timeout: float | None, *, first: float = 0.02) -> Iterator[float]:
 
 
 def _failure(record: RunRecord, db: database.Database) -> exceptions.RunError:
-    for cancelled in db.run(core.cancellation(record.run_id)):
+    for cancelled in db.run(db.core.cancellation(record.run_id)):
         return exceptions.RunCancelled(record.run_id, record.flow_slug, cancelled.cancel_reason or "")
     step_slug, task_index, error = "", None, ""
-    for failure in db.run(core.run_failure(record.run_id)):
+    for failure in db.run(db.core.run_failure(record.run_id)):
         step_slug, task_index, error = failure.step_slug, failure.task_index, failure.error_message or ""
     return exceptions.RunFailed(record.run_id, record.flow_slug, step_slug, task_index, error)

@@ -11,6 +11,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_pgflow import conf
+from django_pgflow.db import core
+from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
 
 Row = TypeVar("Row")
@@ -28,6 +30,11 @@ class Database:
     def connection(self) -> BaseDatabaseWrapper:
         """Django's connection of this thread."""
         return connections[self.alias]
+
+    @property
+    def core(self) -> Core:
+        """The core that fits the database; the first use asks its catalog."""
+        return core.for_alias(self.alias)
 
     def run(self, query: Query[Row]) -> list[Row]:
         """Execute a query on this thread's connection and return all its rows."""

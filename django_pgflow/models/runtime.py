@@ -139,7 +139,8 @@ class Run(base.PgflowModel):
         if self.status != RunStatus.FAILED:
             return None
         alias = self._state.db or database.default().alias
-        found = database.Database(alias).run(client.core.run_failure(self.run_id))
+        db = database.Database(alias)
+        found = db.run(db.core.run_failure(self.run_id))
         return found[0] if found else None
 
     @property
