@@ -35,8 +35,7 @@ def sweep(core: Core) -> Query[int | None]:
     """
     query = core.requeue_stalled_tasks()
     return Query(
-        sql="select case when pg_catalog.pg_try_advisory_xact_lock(%(lock)s) "
-        f"then ({query.sql}) end as requeued",
+        sql=f"select case when pg_catalog.pg_try_advisory_xact_lock(%(lock)s) then ({query.sql}) end as requeued",
         params={**query.params, "lock": SWEEP_LOCK},
         read=lambda row: row["requeued"],
     )

@@ -1,5 +1,6 @@
 """Installs the queue and the core, and tells Django of the models on them."""
 
+import django.db.models.deletion
 import django.db.models.manager
 from django.db import migrations, models
 
@@ -41,6 +42,45 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "dependencies",
                 "db_table": '"pgflow"."deps"',
                 "ordering": ["flow_slug", "dep_slug", "step_slug"],
+                "abstract": False,
+                "managed": False,
+                "default_permissions": ("view",),
+                "base_manager_name": "objects",
+            },
+        ),
+        migrations.CreateModel(
+            name="FailedAttempt",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "run_id",
+                        "step_slug",
+                        "task_index",
+                        "attempt",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("step_slug", models.TextField(verbose_name="step")),
+                ("task_index", models.IntegerField(verbose_name="index")),
+                ("attempt", models.IntegerField(help_text="Counted from 1", verbose_name="attempt")),
+                ("started_at", models.DateTimeField(verbose_name="started at")),
+                ("failed_at", models.DateTimeField(verbose_name="failed at")),
+                (
+                    "error_class",
+                    models.TextField(help_text="Dotted path of the exception", null=True, verbose_name="error class"),
+                ),
+                ("error_message", models.TextField(null=True, verbose_name="error")),
+                ("traceback", models.TextField(null=True, verbose_name="traceback")),
+            ],
+            options={
+                "verbose_name": "failed attempt",
+                "verbose_name_plural": "failed attempts",
+                "db_table": '"django_pgflow"."failed_attempts"',
+                "ordering": ["run_id", "step_slug", "task_index", "attempt"],
                 "abstract": False,
                 "managed": False,
                 "default_permissions": ("view",),
@@ -249,7 +289,9 @@ class Migration(migrations.Migration):
                             ("condition_unmet", "condition unmet"),
                             ("handler_failed", "handler failed"),
                             ("dependency_skipped", "dependency skipped"),
+                            ("handler_skipped", "handler skipped"),
                             ("run_failed", "run failed"),
+                            ("run_cancelled", "run cancelled"),
                         ],
                         null=True,
                         verbose_name="skip reason",
@@ -312,7 +354,9 @@ class Migration(migrations.Migration):
                             ("condition_unmet", "condition unmet"),
                             ("handler_failed", "handler failed"),
                             ("dependency_skipped", "dependency skipped"),
+                            ("handler_skipped", "handler skipped"),
                             ("run_failed", "run failed"),
+                            ("run_cancelled", "run cancelled"),
                         ],
                         null=True,
                         verbose_name="skip reason",
@@ -465,5 +509,37 @@ class Migration(migrations.Migration):
                 ("objects", django.db.models.manager.Manager()),
                 ("rows", django.db.models.manager.Manager()),
             ],
+        ),
+        migrations.CreateModel(
+            name="RunDetails",
+            fields=[
+                (
+                    "run",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        primary_key=True,
+                        related_name="details",
+                        serialize=False,
+                        to="pgflow.run",
+                        verbose_name="run",
+                    ),
+                ),
+                (
+                    "meta",
+                    models.JSONField(help_text="Given by the application at the start", null=True, verbose_name="meta"),
+                ),
+                ("cancelled_at", models.DateTimeField(null=True, verbose_name="cancelled at")),
+                ("cancel_reason", models.TextField(null=True, verbose_name="reason of the cancellation")),
+            ],
+            options={
+                "verbose_name": "details of a run",
+                "verbose_name_plural": "details of runs",
+                "db_table": '"django_pgflow"."run_details"',
+                "abstract": False,
+                "managed": False,
+                "default_permissions": ("view",),
+                "base_manager_name": "objects",
+            },
         ),
     ]
