@@ -52,16 +52,42 @@ def test_a_queue_that_is_too_old_stops_migrate(scratch: Scratch) -> None:
     assert "pgflow" not in scratch.schemas()
 
 
-def test_a_foreign_core_stops_migrate_and_is_left_alone(scratch: Scratch) -> None:
-    scratch.execute("create schema pgflow; create table pgflow.flows (flow_slug text primary key)")
-    scratch.execute("insert into pgflow.flows values ('theirs')")
+def test_a_schema_that_is_no_core_stops_migrate_and_is_left_alone(scratch: Scratch) -> None:
+    scratch.execute("create schema pgflow; create table pgflow.notes (note text)")
+    scratch.execute("insert into pgflow.notes values ('theirs')")
     answer = scratch.manage("migrate", "-v0", check=False)
     assert answer.returncode != 0
     assert "already has a schema 'pgflow' that django-pgflow did not install" in answer.stderr
+    assert "it has no table of a pgflow core" in answer.stderr
     assert "Nothing was changed" in answer.stderr
     assert "Traceback" not in answer.stderr
-    assert scratch.execute("select * from pgflow.flows") == [("theirs",)]
+    assert scratch.execute("select * from pgflow.notes") == [("theirs",)]
     assert {"pgmq", "django_pgflow"}.isdisjoint(scratch.schemas())
+
+
+def test_a_core_that_is_too_old_stops_migrate(scratch: Scratch) -> None:
+    scratch.execute("create schema pgflow; create table pgflow.flows (flow_slug text primary key)")
+    answer = scratch.manage("migrate", "-v0", check=False)
+    assert answer.returncode != 0
+    assert "django-pgflow works with 0.7 and later" in answer.stderr
+    assert {"pgmq", "django_pgflow"}.isdisjoint(scratch.schemas())
+
+
+def test_a_foreign_schema_django_pgflow_stops_migrate(scratch: Scratch) -> None:
+    scratch.execute("create schema django_pgflow")
+    answer = scratch.manage("migrate", "-v0", check=False)
+    assert "already has a schema 'django_pgflow' that django-pgflow did not install" in answer.stderr
+    assert scratch.schemas() == {"public", "django_pgflow"}
+
+
+def test_lost_records_of_migrations_are_named(scratch: Scratch) -> None:
+    scratch.manage("migrate", "-v0")
+    before = scratch.objects()
+    scratch.execute("delete from django_migrations where app = 'pgflow'")
+    answer = scratch.manage("migrate", "-v0", check=False)
+    assert "`manage.py migrate --fake pgflow`" in answer.stderr
+    scratch.manage("migrate", "--fake", "pgflow", "-v0")
+    assert scratch.objects() == before
 
 
 def test_no_migration_is_missing(scratch: Scratch) -> None:

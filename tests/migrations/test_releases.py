@@ -28,6 +28,17 @@ def test_the_release_includes_each_object_once(schema: str) -> None:
     assert set(counts.values()) == {1}
 
 
+def test_what_stands_beside_a_foreign_core_is_included_once() -> None:
+    folder = operations.SQL_FOLDER / "django_pgflow"
+    beside = {path.resolve() for path in (folder / "beside").rglob("*.sql")}
+    counts = Counter(included(folder / "releases" / "0001_initial" / "beside.sql"))
+    assert set(counts) == beside | {(folder / "objects/grants/public.sql").resolve()}
+    assert set(counts.values()) == {1}
+    # Each takes the place of an object of ours.
+    for path in beside:
+        assert (folder / "objects" / path.relative_to((folder / "beside").resolve())).exists(), path
+
+
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_an_object_stands_in_a_file_of_its_name(schema: str) -> None:
     for path in (operations.SQL_FOLDER / schema / "objects").rglob("*.sql"):
