@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from tests.fixtures.platform import Realtime
 from tests.fixtures.sql import SQL_NULL, Sql
 
@@ -146,7 +144,6 @@ def test_run_failed_by_a_task_has_its_error(sql: Sql, realtime: Realtime) -> Non
     assert moment(payload["failed_at"]) == sql.run(run.run_id).failed_at
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="_run_error drops an error that is NULL, key and all")
 def test_run_failed_has_its_key_for_an_error_without_a_text(sql: Sql, realtime: Realtime) -> None:
     sql.define("flow", "a", max_attempts=1)
     sql.start("flow", {})

@@ -22,8 +22,9 @@ declare
 begin
   -- 1. Count completed tasks; a step without remaining ones is completed, with its output.
   with counted as (
-    select task.run_id, task.step_slug, count(*)::integer as completed_count
-    from unnest(_move_steps.run_ids, _move_steps.step_slugs, _move_steps.verdicts) as task (run_id, step_slug, verdict)
+    select task.run_id, task.step_slug, count(*)::integer as completed_count, max(task.position) as position
+    from unnest(_move_steps.run_ids, _move_steps.step_slugs, _move_steps.verdicts)
+      with ordinality as task (run_id, step_slug, verdict, position)
     where task.verdict = 'completed'
     group by task.run_id, task.step_slug
   ),
@@ -39,9 +40,9 @@ begin
     from counted
     where s.run_id = counted.run_id
       and s.step_slug = counted.step_slug
-    returning s.run_id, s.step_slug, s.status
+    returning counted.position, s.run_id, s.step_slug, s.status
   )
-  select array_agg(m.run_id), array_agg(m.step_slug)
+  select array_agg(m.run_id order by m.position), array_agg(m.step_slug order by m.position)
   into v_ended_run_ids, v_ended_step_slugs
   from moved m
   where m.status = 'completed';

@@ -13,7 +13,7 @@ as $$
       from pgflow.step_states s
       where s.run_id = _run_error.run_id
         and s.status = 'failed'
-        and s.error_message not like '[TYPE_VIOLATION]%'
+        and coalesce(s.error_message, '') not like '[TYPE_VIOLATION]%'
       order by s.failed_at, s.step_slug
       limit 1
     ),
