@@ -17,7 +17,9 @@ from psycopg.rows import dict_row
 from django_pgflow.db import capabilities, core
 from django_pgflow.db.core.external import ExternalCore
 from django_pgflow.db.query import Query
-from tests.migrations.conftest import Scratch, database
+from tests.migrations.conftest import Scratch, database, scratch
+
+__all__ = ["scratch"]
 
 HERE = Path(__file__).parent
 SCRIPTS = {"0.7.2": ["core_0_14.sql", "core_0_7.sql"], "0.14.1": ["core_0_14.sql"]}
