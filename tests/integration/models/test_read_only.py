@@ -45,7 +45,17 @@ def test_a_write_is_refused_with_what_to_do_instead(run, write):
 
 @pytest.mark.parametrize(
     "model",
-    [models.Flow, models.Step, models.Dependency, models.Run, models.StepState, models.StepTask, models.Worker],
+    [
+        models.Flow,
+        models.Step,
+        models.Dependency,
+        models.Run,
+        models.RunDetails,
+        models.StepState,
+        models.StepTask,
+        models.FailedAttempt,
+        models.Worker,
+    ],
 )
 def test_models_are_unmanaged_and_have_only_the_view_permission(model):
     assert not model._meta.managed
@@ -61,8 +71,10 @@ def test_retrying_is_a_permission_of_its_own():
         "view_step",
         "view_dependency",
         "view_run",
+        "view_rundetails",
         "view_stepstate",
         "view_steptask",
         "retry_steptask",
+        "view_failedattempt",
         "view_worker",
     }
