@@ -21,6 +21,7 @@ def missing(found: Capabilities) -> Iterator[Finding]:
     )
     yield _missing("attempts", "Keeping the error of each attempt: the task has that of the last one only.")
     yield _missing("speed", "Claiming and reporting in sets: each task takes several round trips; workers poll.")
+    yield _missing("models", "Reading the model StepTask, which has columns of our own; StepTaskRow has what is there.")
     if not found.has_conditions:
         yield _missing(
             "conditions",
@@ -41,7 +42,11 @@ def missing(found: Capabilities) -> Iterator[Finding]:
     if not found.has_compilation:
         yield _missing("deleting", "Deleting a flow with its runs (pgflow_sync --recreate), which needs pgflow 0.10.")
     if not found.has_worker_end:
-        yield _missing("worker_end", "Noting that a worker has stopped: its last sign of life is all there is.")
+        yield _missing(
+            "worker_end",
+            "Noting that a worker has stopped, which needs pgflow 0.10: its last sign of life is all there is. The "
+            "model Worker cannot be read, nor the pages that show it.",
+        )
 
 
 def dangers(found: Capabilities) -> Iterator[Finding]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +79,16 @@ class Foreign(Scratch):
         worker_id = uuid.uuid4()
         self.ask(self.core.register_worker(worker_id, ["flow"], "host:1"))
         return worker_id
+
+    def start_worker(self, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a worker process that writes its log to a file."""
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "django", "runpgflowworker", *arguments],
+                env={**os.environ, "DATABASE_URL": self.url, "DJANGO_SETTINGS_MODULE": self.settings},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def work(self, *flow_slugs: str) -> str:
         """Let a worker process do all there is to do; return what it logged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from django_pgflow import Context, Flow
@@ -40,6 +41,15 @@ def again(pair: list[int], ctx: Context) -> int:
 @maps.step
 def total(again: list[int]) -> int:
     return sum(again)
+
+
+slow = Flow("con_slow", max_attempts=2, base_delay=0, timeout=60)
+
+
+@slow.step
+async def nap(flow_input: float, ctx: Context) -> int:
+    await asyncio.sleep(flow_input if ctx.attempt == 1 else 0)
+    return ctx.attempt
 
 
 flaky = Flow("con_flaky", max_attempts=3, base_delay=0, timeout=20)

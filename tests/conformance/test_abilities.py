@@ -5,18 +5,20 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from django_pgflow import exceptions
 from django_pgflow.db import core as cores
 from django_pgflow.db.capabilities import VERSIONS
 from django_pgflow.db.core import choice
 from django_pgflow.db.core.current import Core
-from django_pgflow.db.core.definitions import definitions_for
+from django_pgflow.db.core.definitions import DefinitionsV013, DefinitionsV07, definitions_for
 from django_pgflow.db.core.external import ExternalCore
+from django_pgflow.db.core.v0_7 import CoreV07
+from django_pgflow.db.core.v0_12 import CoreV012
 from django_pgflow.dsl.options import Options
 from tests.conformance.conftest import Foreign
 
@@ -31,6 +33,37 @@ def test_the_version_is_told_by_what_is_there(foreign: Foreign) -> None:
     assert not found.is_beside
     assert found.pgmq_level == "1.5.2 or later"
     assert found.has_conditions == found.has_requeue == found.has_compilation == (foreign.version == "0.14.1")
+
+
+AFTER = {
+    "0.13.3": ["pgflow.steps.required_input_pattern", "pgflow.step_states.skip_reason"],
+    "0.13.1": ["pgflow.requeue_stalled_tasks()"],
+    "0.12.0": ["pgflow.step_states.output"],
+    "0.11.0": ["pgflow.step_task_record.flow_input"],
+    "0.10.0": ["pgflow.ensure_flow_compiled(text, jsonb, boolean)"],
+    "0.8.0": [
+        "pgflow.workers.stopped_at",
+        "pgflow.mark_worker_stopped(uuid)",
+        "pgflow.delete_flow_and_data(text)",
+    ],
+}
+"""What each version lacks that the next one in the table has."""
+
+
+@pytest.mark.parametrize("version", list(AFTER))
+def test_versions_between_are_told_and_get_the_core_that_fits(foreign: Foreign, version: str) -> None:
+    if foreign.version != "0.14.1":
+        pytest.skip("made of the newest one")
+    lacking = [name for later in list(AFTER)[: list(AFTER).index(version) + 1] for name in AFTER[later]]
+    found = replace(
+        foreign.found,
+        columns=foreign.found.columns.difference(lacking),
+        functions=foreign.found.functions.difference(lacking),
+    )
+    assert found.version[0] == version
+    expected = {"0.13.3": ExternalCore, "0.8.0": CoreV07}.get(version, CoreV012)
+    assert type(cores.core_for(found)) is expected
+    assert type(definitions_for(found)) is (DefinitionsV07 if version == "0.8.0" else DefinitionsV013)
 
 
 def test_our_own_core_has_all_that_any_version_has(db: None) -> None:
@@ -49,7 +82,6 @@ def test_the_catalog_is_asked_once(db: None, monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(3):
         cores.for_alias("default")
     assert asked == ["default"]
-    monkeypatch.setitem(connection.settings_dict, "PORT", connection.settings_dict["PORT"] or 5432)
     cores.forget()
     cores.for_alias("default")
     assert asked == ["default"] * 2

@@ -6,6 +6,8 @@ import pytest
 
 from tests.conformance.conftest import Foreign
 
+pytestmark = pytest.mark.acceptance
+
 ROOT = {"input": {"run": {"a": 1}}, "flow_input": {"a": 1}}
 
 
