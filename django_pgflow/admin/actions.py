@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from django_pgflow import client, conf, models
+from django_pgflow import client, conf, exceptions, models
 from django_pgflow.db.records import RetryRecord
 from django_pgflow.models.rows import parse
 
@@ -53,7 +53,11 @@ def retry(request: HttpRequest, tasks: Sequence[models.StepTaskRow]) -> list[Ret
     by_identity = {task.identity: task for task in tasks}
     # Together, so that nothing is retried without a trace where the log is in the same database.
     with transaction.atomic(using=database):
-        records = client.retry_tasks(list(by_identity), using=database)
+        try:
+            records = client.retry_tasks(list(by_identity), using=database)
+        except exceptions.NotSupported as error:
+            messages.error(request, str(error))
+            return []
         retried = [by_identity[name(record)] for record in records if record.outcome == "queued"]
         if retried:
             runs = {task.run_id: models.Run(run_id=task.run_id, flow_slug=task.flow_slug) for task in retried}

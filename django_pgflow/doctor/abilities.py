@@ -10,16 +10,13 @@ from django_pgflow.doctor.diagnosis import Finding, Level
 
 def missing(found: Capabilities) -> Iterator[Finding]:
     """Yield what our Python offers and the core does not have."""
-    yield _missing(
-        "control", "Cancelling, resuming and restarting runs, retrying failed tasks: no public function does that."
-    )
-    yield _missing("delayed_start", "Starting a run later (delay, at), and keeping a note with a run (meta).")
+    yield _missing("control", "Cancelling and resuming runs, retrying failed tasks: no public function does that.")
+    yield _missing("delayed_start", "Starting a run later (delay, at).")
     yield _missing(
         "handler_decisions",
         "NonRetryable and SkipStep: such a task is reported as failed, and retried while attempts are left. "
         "RetryAfter(count=False) costs an attempt.",
     )
-    yield _missing("attempts", "Keeping the error of each attempt: the task has that of the last one only.")
     yield _missing("speed", "Claiming and reporting in sets: each task takes several round trips; workers poll.")
     yield _missing("models", "Reading the model StepTask, which has columns of our own; StepTaskRow has what is there.")
     if not found.has_conditions:

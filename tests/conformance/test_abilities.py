@@ -102,10 +102,8 @@ RUN = uuid.uuid4()
     [
         (lambda core: core.cancel_runs([RUN]), "Cancelling a run"),
         (lambda core: core.resume_runs([RUN]), "Resuming a run"),
-        (lambda core: core.restart_run(RUN), "Restarting a run"),
         (lambda core: core.retry_tasks([(RUN, "a", 0)]), "Retrying failed tasks"),
         (lambda core: core.start_flow("flow", "{}", delay=5), "Starting a run later"),
-        (lambda core: core.start_flows("flow", ["{}"], meta="{}"), "Keeping a note with a run"),
         (lambda core: core.exchange(RUN, ["flow"], 1), "Exchanging tasks"),
     ],
 )
@@ -114,6 +112,12 @@ def test_what_no_public_function_does_is_refused_by_name(
 ) -> None:
     with pytest.raises(exceptions.NotSupported, match=f"{what}.* needs the core that django-pgflow installs"):
         call(foreign.core)
+
+
+def test_what_is_kept_beside_the_core_needs_our_schema(foreign: Foreign) -> None:
+    for call in (lambda: foreign.core.restart_run(RUN), lambda: foreign.core.start_flow("flow", "{}", meta="{}")):
+        with pytest.raises(exceptions.NotSupported, match="needs the schema 'django_pgflow'"):
+            call()
 
 
 def test_runs_are_started_in_the_order_of_their_inputs(foreign: Foreign) -> None:

@@ -41,6 +41,18 @@ def test_a_key_starts_once(adopted: Foreign) -> None:
     ) == [True, True, False]
 
 
+def test_notes_and_restarts_are_kept_beside_the_core(adopted: Foreign) -> None:
+    assert python(
+        adopted,
+        "old = flows.chain.using(meta={'by': 'me'}).start(a=1)\n"
+        "new = old.restart()\n"
+        "other = old.restart(a=2)\n"
+        "many = flows.chain.using(meta={'batch': 7}).bulk_start([{}, {}])\n"
+        "print(json.dumps([new.input, new.details.meta, str(new.details.restarted_from_id) == str(old.pk),\n"
+        "                  other.input, [run.details.meta for run in many]]))",
+    ) == [{"a": 1}, {"by": "me"}, True, {"a": 2}, [{"batch": 7}] * 2]
+
+
 def test_a_failure_is_told(adopted: Foreign) -> None:
     run_id = adopted.start("con_hopeless")
     adopted.work("con_hopeless")
@@ -59,19 +71,34 @@ def test_verbs_that_the_core_lacks_are_named_errors(adopted: Foreign) -> None:
         adopted,
         "run = flows.chain.start(a=1)\n"
         "said = []\n"
-        "for verb in (run.cancel, run.resume, run.restart, lambda: client.retry_tasks([(run.pk, 'root', 0)]),\n"
-        "             lambda: flows.chain.using(delay=5).start(), lambda: flows.chain.using(meta={}).start()):\n"
+        "for verb in (run.cancel, run.resume, lambda: client.retry_tasks([(run.pk, 'root', 0)]),\n"
+        "             lambda: flows.chain.using(delay=5).start()):\n"
         "    try: verb()\n"
         "    except exceptions.NotSupported as error: said.append(error.what)\n"
         "print(json.dumps(said))",
     ) == [
         "Cancelling a run",
         "Resuming a run",
-        "Restarting a run",
         "Retrying failed tasks",
         "Starting a run later",
-        "Keeping a note with a run",
     ]
+
+
+def test_retrying_in_the_admin_is_answered_with_what_it_needs(adopted: Foreign) -> None:
+    adopted.start("con_hopeless")
+    adopted.work("con_hopeless")
+    assert python(
+        adopted,
+        "from django.contrib.auth.models import User\n"
+        "from django.contrib.messages import get_messages\n"
+        "from django.test import Client\n"
+        "browser = Client()\n"
+        "browser.force_login(User.objects.create_superuser('boss'))\n"
+        "form = {'action': 'retry_selected', '_selected_action': models.FailedTask._base_manager.get().key,\n"
+        "        'confirmed': 'yes'}\n"
+        "answer = browser.post('/admin/pgflow/failedtask/', form)\n"
+        "print(json.dumps([answer.status_code, [str(m)[:47] for m in get_messages(answer.wsgi_request)]]))",
+    ) == [302, ["Retrying failed tasks needs the core that djang"]]
 
 
 def test_pages_show_runs_steps_and_tasks(adopted: Foreign) -> None:

@@ -145,6 +145,21 @@ def test_an_output_of_the_wrong_type_counts_as_reported(foreign: Foreign) -> Non
     assert foreign.run(run_id)["status"] == "failed"
 
 
+def test_failed_attempts_are_kept_beside_the_core(adopted: Foreign) -> None:
+    adopted.define("flow", "a", max_attempts=2)
+    adopted.start("flow")
+    worker_id = adopted.register()
+    for number in (1, 2):
+        (task,) = claim(adopted, worker_id)
+        failure = report(task, "failed", error_message=f"boom {number}", error_class="ValueError", traceback="line 1")
+        assert adopted.ask(adopted.core.report(worker_id, failure)) == [True]
+        assert adopted.ask(adopted.core.report(worker_id, failure)) == []
+    rows = adopted.execute(
+        "select attempt, worker_id, error_message, error_class, traceback from django_pgflow.failed_attempts order by 1"
+    )
+    assert rows == [(number, worker_id, f"boom {number}", "ValueError", "line 1") for number in (1, 2)]
+
+
 def test_a_delay_chosen_by_the_handler_is_kept(foreign: Foreign, claimed: Any) -> None:
     worker_id, task = claimed
     foreign.ask(foreign.core.report(worker_id, report(task, "failed", error_message="later", delay=500)))

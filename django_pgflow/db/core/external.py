@@ -76,6 +76,7 @@ class ExternalCore(Core):
 
     def __init__(self, capabilities: Capabilities) -> None:
         self.name = capabilities.version_name
+        self._is_beside = capabilities.is_beside
 
     def not_supported(self, what: str, needs: str = OUR_CORE) -> exceptions.NotSupported:
         """Return the error that says that this core lacks something."""
@@ -96,25 +97,27 @@ class ExternalCore(Core):
         """Start a run for each input, by ``pgflow.start_flow``, in one statement.
 
         Raises:
-            NotSupported: There is a delay, a time or a note.
+            NotSupported: There is a delay or a time.
         """
         self._refuse_options(delay, at, meta)
-        columns = ", ".join(f"started.{name}" for name in RUN_COLUMNS.split(", "))
         return Query(
             sql=f"""
-                select {columns}
-                from unnest(%(inputs)s::text[]::jsonb[], %(run_ids)s::uuid[])
-                  with ordinality as given (input, run_id, position)
-                cross join lateral pgflow.start_flow(
-                  flow_slug => %(flow_slug)s, input => given.input,
-                  run_id => coalesce(given.run_id, gen_random_uuid())
-                ) as started
-                order by given.position
+                with started as materialized (
+                  select run.*, given.position
+                  from unnest(%(inputs)s::text[]::jsonb[], %(run_ids)s::uuid[])
+                    with ordinality as given (input, run_id, position)
+                  cross join lateral pgflow.start_flow(
+                    flow_slug => %(flow_slug)s, input => given.input,
+                    run_id => coalesce(given.run_id, gen_random_uuid())
+                  ) as run
+                ){self._note(meta)}
+                select {RUN_COLUMNS} from started order by position
             """,  # noqa: S608 - constants
             params={
                 "flow_slug": flow_slug,
                 "inputs": list(inputs),
                 "run_ids": list(run_ids) if run_ids is not None else None,
+                "meta": meta,
             },
             read=RunRecord.read,
         )
@@ -136,27 +139,27 @@ class ExternalCore(Core):
         ``if_absent``.
 
         Raises:
-            NotSupported: There is a delay, a time or a note.
+            NotSupported: There is a delay or a time.
         """
         self._refuse_options(delay, at, meta)
         return Query(
             sql=f"""
                 with existing as materialized (
                   select {RUN_COLUMNS} from pgflow.runs where run_id = %(run_id)s::uuid and %(if_absent)s
-                )
-                select {RUN_COLUMNS}, false as created from existing
-                union all
-                select started.*, true as created
-                from (select 1 where not exists (select from existing)) as absent
-                cross join lateral (
-                  select {RUN_COLUMNS}
-                  from pgflow.start_flow(
+                ),
+                started as materialized (
+                  select run.*
+                  from (select 1 where not exists (select from existing)) as absent
+                  cross join lateral pgflow.start_flow(
                     flow_slug => %(flow_slug)s, input => %(input)s::jsonb,
                     run_id => coalesce(%(run_id)s::uuid, gen_random_uuid())
-                  )
-                ) as started
+                  ) as run
+                ){self._note(meta)}
+                select {RUN_COLUMNS}, false as created from existing
+                union all
+                select {RUN_COLUMNS}, true as created from started
             """,  # noqa: S608 - constants
-            params={"flow_slug": flow_slug, "input": input, "run_id": run_id, "if_absent": if_absent},
+            params={"flow_slug": flow_slug, "input": input, "run_id": run_id, "if_absent": if_absent, "meta": meta},
             read=StartRecord.read,
         )
 
@@ -169,8 +172,36 @@ class ExternalCore(Core):
         raise self.not_supported("Resuming a run")
 
     def restart_run(self, run_id: UUID, input: str | None = None) -> Query[RunRecord]:
-        """Refuse: the link to the first run has no place."""
-        raise self.not_supported("Restarting a run")
+        """Start a new run like another, by ``pgflow.start_flow``; the link is kept beside the core.
+
+        Raises:
+            NotSupported: There is no schema ``django_pgflow``.
+        """
+        self._need_schema("Restarting a run")
+        return Query(
+            sql=f"""
+                with old as materialized (
+                  select r.run_id, r.flow_slug, coalesce(%(input)s::jsonb, r.input) as input
+                  from pgflow.runs r
+                  where r.run_id = %(run_id)s
+                ),
+                started as materialized (
+                  select run.*
+                  from old
+                  cross join lateral pgflow.start_flow(flow_slug => old.flow_slug, input => old.input) as run
+                ),
+                noted as (
+                  insert into django_pgflow.run_details (run_id, meta, restarted_from)
+                  select started.run_id, d.meta, old.run_id
+                  from started
+                  cross join old
+                  left join django_pgflow.run_details d on d.run_id = old.run_id
+                )
+                select {RUN_COLUMNS} from started
+            """,  # noqa: S608 - a constant
+            params={"run_id": run_id, "input": input},
+            read=RunRecord.read,
+        )
 
     def retry_tasks(self, tasks: Sequence[tuple[UUID, str, int]]) -> Query[RetryRecord]:
         """Refuse: no public function retries a task that has failed for good."""
@@ -253,7 +284,7 @@ class ExternalCore(Core):
         """Complete or fail a task, if this worker still has it, at this attempt, and its run goes on.
 
         The core itself asks neither for worker nor for attempt (15, row 6), so the rows are locked, in its own order,
-        and compared, in the same statement.
+        and compared, in the same statement. A failed attempt is kept beside the core.
 
         Returns:
             A row that says whether the report counted; none if the task was another's.
@@ -267,7 +298,7 @@ class ExternalCore(Core):
                   for update
                 ),
                 task as materialized (
-                  select t.run_id, t.step_slug, t.task_index
+                  select t.run_id, t.step_slug, t.task_index, t.started_at
                   from pgflow.step_tasks t
                   where t.run_id = (select run.run_id from run)
                     and t.step_slug = %(step_slug)s
@@ -276,7 +307,7 @@ class ExternalCore(Core):
                     and t.attempts_count = %(attempt)s
                     and t.last_worker_id = %(worker_id)s
                   for update
-                )
+                ){self._noting(report)}
                 -- pgflow 0.7 returns no row when it fails a task for the type of its output.
                 select done.status is distinct from 'started' as counted, delayed.message is not null as is_delayed
                 from task
@@ -295,6 +326,8 @@ class ExternalCore(Core):
                 "output": report.output,
                 "error_message": report.error_message or "",
                 "delay": report.delay,
+                "error_class": report.error_class,
+                "traceback": report.traceback,
             },
             read=lambda row: bool(row["counted"]),
         )
@@ -317,7 +350,38 @@ class ExternalCore(Core):
         if delay is not None or at is not None:
             raise self.not_supported("Starting a run later")
         if meta is not None:
-            raise self.not_supported("Keeping a note with a run")
+            self._need_schema("Keeping a note with a run")
+
+    def _need_schema(self, what: str) -> None:
+        if not self._is_beside:
+            raise self.not_supported(what, "the schema 'django_pgflow' (run `manage.py migrate`)")
+
+    @staticmethod
+    def _note(meta: str | None) -> str:
+        """Return what keeps a note with the runs that were started, in our own table."""
+        if meta is None:
+            return ""
+        return """,
+                noted as (
+                  insert into django_pgflow.run_details (run_id, meta)
+                  select started.run_id, %(meta)s::jsonb from started
+                )"""
+
+    def _noting(self, report: TaskReport) -> str:
+        """Return what keeps the failed attempt, in our own table."""
+        if report.outcome == "completed" or not self._is_beside:
+            return ""
+        return """,
+                noted as (
+                  insert into django_pgflow.failed_attempts (
+                    run_id, step_slug, task_index, attempt, worker_id, started_at, failed_at, error_class,
+                    error_message, traceback
+                  )
+                  select task.run_id, task.step_slug, task.task_index, %(attempt)s, %(worker_id)s, task.started_at,
+                    greatest(clock_timestamp(), task.started_at), %(error_class)s, %(error_message)s, %(traceback)s
+                  from task
+                  on conflict do nothing
+                )"""
 
     @staticmethod
     def _verb(report: TaskReport) -> str:

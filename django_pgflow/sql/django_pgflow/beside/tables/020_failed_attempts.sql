@@ -1,5 +1,5 @@
 -- Attempts of tasks that failed, as objects/tables has them. Without a foreign key, which would put a trigger on the
--- core's table. Written by nobody yet; read by pages.
+-- core's table: what the core deletes, stays here. Written by the worker's reports, read by pages.
 create table django_pgflow.failed_attempts (
   run_id uuid not null,
   step_slug text not null,

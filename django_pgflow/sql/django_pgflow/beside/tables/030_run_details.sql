@@ -1,5 +1,5 @@
 -- What the core does not know of runs, as objects/tables has it. Without a foreign key, which would put a trigger on
--- the core's table. Written by nobody yet; read by pages, and to tell a cancelled run from a failed one.
+-- the core's table: what the core deletes, stays here.
 create table django_pgflow.run_details (
   run_id uuid not null,
   meta jsonb,
