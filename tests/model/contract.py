@@ -139,11 +139,10 @@ class Run:
         self.enter(state, "completed")
 
     def skip(self, state: State, reason: str, *, error: str | None = None, cascade: bool = False) -> None:
-        """Skip a step, and with ``cascade`` all that depends on it, whatever their other parents do."""
-        if state.status not in {"created", "started"}:
-            return
-        self.enter(state, "skipped", reason=reason, error=error)
-        state.close("skipped")
+        """Skip a step, and with ``cascade`` all that depends on it, whatever their other parents do; not what ended."""
+        if state.status in {"created", "started"}:
+            self.enter(state, "skipped", reason=reason, error=error)
+            state.close("skipped")
         for child in self.flow.children(state.step.slug) if cascade else []:
             self.skip(self.states[child.slug], "dependency_skipped", cascade=True)
 

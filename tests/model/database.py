@@ -72,6 +72,16 @@ class Database:
             return str(error.diag.message_primary)
         return ""
 
+    def start_many(self, flow: Flow, run_ids: Sequence[UUID], values: Sequence[Any]) -> str:
+        """Start several runs at once; return the error, if they are refused, else nothing."""
+        try:
+            with self.sql.transaction():
+                inputs = [jsonb(value) for value in values]
+                self.sql.call("django_pgflow.start_flows", flow_slug=flow.slug, inputs=inputs, run_ids=list(run_ids))
+        except psycopg.Error as error:
+            return str(error.diag.message_primary)
+        return ""
+
     def start_tasks(self, flow_slug: str, message_ids: Iterable[int | None], worker: UUID) -> dict[TaskKey, Any]:
         """Claim; return the input of each task."""
         rows = self.sql.start_tasks(flow_slug, [m for m in message_ids if m is not None], worker)
@@ -136,6 +146,20 @@ class Database:
             task_indexes=[key[2] for key in keys],
         )
         return [((row.run_id, row.step_slug, row.task_index), row.outcome) for row in rows]
+
+    def force_skip(self, run_id: UUID, step_slug: str, reason: str) -> None:
+        """Skip a step with all behind it, and complete the run if that was the rest."""
+        skip = "select pgflow._cascade_force_skip_steps(%(run_id)s, %(slug)s, %(reason)s)"
+        self.sql.rows(skip, run_id=run_id, slug=step_slug, reason=reason)
+        self.sql.rows("select pgflow.maybe_complete_run(%(run_id)s)", run_id=run_id)
+
+    def push(self, run_id: UUID) -> tuple[bool, int]:
+        """Decide conditions, complete and start steps, complete the run; return what the first two say."""
+        decided = self.sql.value("select pgflow.cascade_resolve_conditions(%(run_id)s)", run_id=run_id)
+        completed = self.sql.value("select pgflow.cascade_complete_taskless_steps(%(run_id)s)", run_id=run_id)
+        self.sql.rows("select pgflow.start_ready_steps(%(run_id)s)", run_id=run_id)
+        self.sql.rows("select pgflow.maybe_complete_run(%(run_id)s)", run_id=run_id)
+        return decided, completed
 
     # Time
 

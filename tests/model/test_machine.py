@@ -41,11 +41,11 @@ COMMON = settings(
 )
 PROFILES = {
     "default": settings(COMMON, max_examples=100, stateful_step_count=25, derandomize=True),
-    "deep": settings(COMMON, max_examples=2000, stateful_step_count=50),
+    "deep": settings(COMMON, max_examples=2000, stateful_step_count=30),
 }
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 
-OUTCOMES = ("completed", "completed", "failed", "failed", "exhausted", "released", "skipped")
+OUTCOMES = ("completed", "completed", "failed", "skipped", "exhausted", "released", "failed", "skipped")
 
 
 class Machine(RuleBasedStateMachine):
@@ -79,13 +79,28 @@ class Machine(RuleBasedStateMachine):
     def start(self, data: st.DataObject, flow: Flow) -> None:
         value = data.draw(strategies.inputs(flow), "input")
         run_id = UUID(int=len(self.model.runs) + 1)
-        try:
-            self.model.start(flow, run_id, value)
-            expected = ""
-        except Refused as refused:
-            expected = str(refused)
         error = self.database.start(flow, run_id, value)
-        assert error.startswith(expected) if expected else error == ""
+        if expected := _refusal(flow, value):
+            assert error.startswith(expected)
+        else:
+            assert error == ""
+            self.model.start(flow, run_id, value)
+
+    @precondition(lambda self: len([run for run in self.model.runs.values() if run.status == "started"]) < 3)
+    @rule(data=st.data())
+    def start_many(self, data: st.DataObject) -> None:
+        """Start several runs in one call, or none of them."""
+        flow = data.draw(st.sampled_from(self.flows), "flow")
+        values = data.draw(st.lists(strategies.inputs(flow), min_size=1, max_size=3), "inputs")
+        run_ids = [UUID(int=len(self.model.runs) + 1 + n) for n in range(len(values))]
+        refused = [error for value in values if (error := _refusal(flow, value))]
+        error = self.database.start_many(flow, run_ids, values)
+        if refused:
+            assert error.startswith(refused[0])
+        else:
+            assert error == ""
+            for run_id, value in zip(run_ids, values, strict=True):
+                self.model.start(flow, run_id, value)
 
     @rule(data=st.data())
     def start_tasks(self, data: st.DataObject) -> None:
@@ -103,7 +118,7 @@ class Machine(RuleBasedStateMachine):
         for n in range(rounds):
             if n:
                 self.both_sides_agree()
-            outcomes = data.draw(st.sampled_from([["completed"], ["completed"], OUTCOMES]), "outcomes")
+            outcomes = data.draw(st.sampled_from([["completed"], OUTCOMES]), "outcomes")
             reports = [self._draw_report(data, task, outcomes=outcomes) for task in self._started(worker)]
             self.wait(only_queued=True)
             self._exchange(worker, self.slugs, 100, reports)
@@ -167,12 +182,30 @@ class Machine(RuleBasedStateMachine):
                 self._start_tasks(slug, ids, self.database.workers[0])
 
     @precondition(lambda self: self.model.runs)
-    @rule(data=st.data(), verb=st.sampled_from(["cancel", "resume", "resume"]))
+    @rule(data=st.data(), verb=st.sampled_from(["cancel", "resume"]))
     def end_or_resume(self, data: st.DataObject, verb: str) -> None:
         run_ids = data.draw(st.lists(st.sampled_from([*self.model.runs, UUID(int=0)]), min_size=1, max_size=2), "runs")
         expected = getattr(self.model, verb)(run_ids)
         outcomes = getattr(self.database, verb)(run_ids)
         assert outcomes == list(zip(run_ids, expected, strict=True))
+
+    @precondition(lambda self: self.model.runs)
+    @rule(data=st.data())
+    def force_skip(self, data: st.DataObject) -> None:
+        """Skip a step by hand with all behind it, and complete the run if that was the rest."""
+        run = data.draw(st.sampled_from(list(self.model.runs.values())), "run")
+        state = data.draw(st.sampled_from(list(run.states.values())), "step")
+        if run.status == "started":
+            run.skip(state, "forced", cascade=True)
+            run.advance()
+            self.database.force_skip(run.run_id, state.step.slug, "forced")
+
+    @precondition(lambda self: self.model.runs)
+    @rule(data=st.data())
+    def push(self, data: st.DataObject) -> None:
+        """Call what moves a run on although nothing is to be moved."""
+        run = data.draw(st.sampled_from(list(self.model.runs.values())), "run")
+        assert self.database.push(run.run_id) == (run.status != "failed", 0)
 
     @precondition(lambda self: self.model.tasks("failed"))
     @rule(data=st.data())
@@ -305,6 +338,15 @@ class Machine(RuleBasedStateMachine):
         if outcome != "released":
             report = dataclasses.replace(report, error=data.draw(strategies.ERRORS, "error"))
         return report
+
+
+def _refusal(flow: Flow, value: Any) -> str:
+    """Return the error of starting a run, if there is any."""
+    try:
+        Model().start(flow, UUID(int=1), value)
+    except Refused as refused:
+        return str(refused)
+    return ""
 
 
 def _message(slug: str, task: Task) -> dict[str, Any]:
