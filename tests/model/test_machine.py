@@ -40,7 +40,7 @@ COMMON = settings(
     phases=[Phase.generate, Phase.shrink],
 )
 PROFILES = {
-    "default": settings(COMMON, max_examples=100, stateful_step_count=25, derandomize=True),
+    "default": settings(COMMON, max_examples=100, stateful_step_count=35, derandomize=True),
     "deep": settings(COMMON, max_examples=2000, stateful_step_count=30),
 }
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
@@ -190,21 +190,15 @@ class Machine(RuleBasedStateMachine):
         assert outcomes == list(zip(run_ids, expected, strict=True))
 
     @precondition(lambda self: self.model.runs)
-    @rule(data=st.data())
-    def force_skip(self, data: st.DataObject) -> None:
-        """Skip a step by hand with all behind it, and complete the run if that was the rest."""
+    @rule(data=st.data(), by_force=st.sampled_from([False, False, False, True]))
+    def push(self, data: st.DataObject, by_force: bool) -> None:
+        """Call what moves a run on although nothing is to be moved; perhaps skip a step first."""
         run = data.draw(st.sampled_from(list(self.model.runs.values())), "run")
-        state = data.draw(st.sampled_from(list(run.states.values())), "step")
-        if run.status == "started":
+        if by_force and run.status == "started":
+            state = data.draw(st.sampled_from(list(run.states.values())), "step")
             run.skip(state, "forced", cascade=True)
             run.advance()
             self.database.force_skip(run.run_id, state.step.slug, "forced")
-
-    @precondition(lambda self: self.model.runs)
-    @rule(data=st.data())
-    def push(self, data: st.DataObject) -> None:
-        """Call what moves a run on although nothing is to be moved."""
-        run = data.draw(st.sampled_from(list(self.model.runs.values())), "run")
         assert self.database.push(run.run_id) == (run.status != "failed", 0)
 
     @precondition(lambda self: self.model.tasks("failed"))
