@@ -107,11 +107,3 @@ def test_an_extension_that_was_there_is_used_and_left(database: Scratch) -> None
     database.manage("migrate", "pgflow", "zero", "-v0")
     assert extensions(database) == [("pgmq", "1.13.0")]
     assert database.execute("select queue_name from pgmq.list_queues()") == [("mail",)]
-
-
-def test_a_queue_of_the_extension_is_dropped_with_its_flow_only(database: Scratch) -> None:
-    database.manage("migrate", "-v0")
-    database.execute("select pgmq.create('mail')")
-    database.manage("migrate", "pgflow", "zero", "-v0")
-    assert database.execute("select queue_name from pgmq.list_queues()") == [("mail",)]
-    assert extensions(database) == [("pgmq", "1.13.0")]
