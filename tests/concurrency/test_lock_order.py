@@ -54,11 +54,7 @@ VERBS = {
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("held", list(ORDER)[:-1])
-def test_who_waits_holds_nothing_that_comes_later(
-    sessions: Sessions, request: pytest.FixtureRequest, verb: str, held: str
-) -> None:
-    if verb == "requeue_stalled_tasks" and held == "step":
-        request.applymarker(pytest.mark.xfail(strict=True, reason="tasks that are given up are marked before the lock"))
+def test_who_waits_holds_nothing_that_comes_later(sessions: Sessions, verb: str, held: str) -> None:
     holder, caller, prober = sessions.open(), sessions.open(), sessions.open()
     holder.define("locks", "each[]", max_attempts=1)
     holder.start("locks", [1, 2])

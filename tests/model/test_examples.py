@@ -17,7 +17,6 @@ def report(task: Any, outcome: str) -> Report:
     return Report(run_id=task[0], step_slug=task[1], task_index=task[2], attempt=1, outcome=outcome, error=error)
 
 
-@pytest.mark.xfail(strict=True, reason="resuming leaves the skipped task of a failed step as it is")
 @pytest.mark.parametrize("outcomes", [["exhausted", "skipped"], ["failed", "skipped"]])
 def test_a_task_that_was_skipped_in_the_call_that_failed_its_step_is_queued_when_the_run_is_resumed(
     sql: Sql, outcomes: list[str]

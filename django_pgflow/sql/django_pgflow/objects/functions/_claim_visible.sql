@@ -19,8 +19,7 @@ declare
   v_task django_pgflow.exchange_record;
 begin
   -- A flow that is gone must not keep its worker from the others.
-  if not exists (select from pgflow.flows f where f.flow_slug = _claim_visible.flow_slug)
-    or to_regclass(format('pgmq.%I', v_table)) is null then
+  if not pgflow._hold_queue(_claim_visible.flow_slug) then
     return;
   end if;
 

@@ -48,7 +48,8 @@ begin
     from pgflow.step_tasks t
     join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
     where t.run_id = any (_resume_runs.run_ids)
-      and t.status in ('failed', 'cancelled')
+      -- Skipped ones are of a map that was to be skipped, and failed for another of its tasks in the same moment.
+      and t.status in ('failed', 'cancelled', 'skipped')
       and s.status = 'started'
     group by t.flow_slug
     order by t.flow_slug

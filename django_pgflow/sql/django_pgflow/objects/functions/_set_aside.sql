@@ -11,10 +11,9 @@ as $$
 declare
   v_live_ids bigint[] := array(
     select t.message_id
-    from pgflow.step_tasks t
-    where t.flow_slug = _set_aside.flow_slug
-      and t.message_id = any (_set_aside.message_ids)
-      and t.status in ('queued', 'started')
+    from unnest(_set_aside.message_ids) as given (message_id)
+    join pgflow.step_tasks t on t.flow_slug = _set_aside.flow_slug and t.message_id = given.message_id
+    where t.status in ('queued', 'started')
   );
   v_dead_ids bigint[] := array(
     select m from unnest(_set_aside.message_ids) as m where m <> all (v_live_ids)

@@ -37,12 +37,12 @@ declare
 begin
   with candidates as (
     select t.run_id, t.step_slug, t.task_index
-    from pgflow.step_tasks t
+    -- A join, since "= any (msg_ids)" may be planned as a filter behind the flow's tasks.
+    from unnest(_claim_tasks.msg_ids) as given (message_id)
+    join pgflow.step_tasks t on t.flow_slug = _claim_tasks.flow_slug and t.message_id = given.message_id
     join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
     join pgflow.runs r on r.run_id = t.run_id
-    where t.flow_slug = _claim_tasks.flow_slug
-      and t.message_id = any (_claim_tasks.msg_ids)
-      and t.status = 'queued'
+    where t.status = 'queued'
       and s.status = 'started'
       and r.status = 'started'
     order by t.run_id, t.step_slug, t.task_index

@@ -22,18 +22,23 @@ begin
     join pgmq.meta q on q.queue_name = f.flow_slug
     order by f.flow_slug
   loop
+    continue when not pgflow._hold_queue(v_flow_slug);
     execute format('select array_agg(q.msg_id) from pgmq.%I q', pgmq.format_table_name(v_flow_slug, 'q'))
     into v_message_ids;
     return query
       select t.run_id, t.step_slug, t.task_index
-      from pgflow.step_tasks t
+      from (
+        select t.*
+        from unnest(v_message_ids) as given (message_id)
+        join pgflow.step_tasks t on t.flow_slug = v_flow_slug and t.message_id = given.message_id
+        union all
+        select t.* from pgflow.step_tasks t where t.flow_slug = v_flow_slug and t.message_id is null
+      ) as t
       join pgflow.runs r on r.run_id = t.run_id
       join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
       join pgflow.steps d on d.flow_slug = t.flow_slug and d.step_slug = t.step_slug
       join pgflow.flows f on f.flow_slug = t.flow_slug
-      where t.flow_slug = v_flow_slug
-        and (t.message_id = any (v_message_ids) or t.message_id is null)
-        and t.status = 'started'
+      where t.status = 'started'
         and t.permanently_stalled_at is null
         and t.started_at < now() - make_interval(secs => coalesce(d.opt_timeout, f.opt_timeout) + 30)
         and s.status = 'started'
