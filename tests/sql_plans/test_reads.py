@@ -106,6 +106,9 @@ def call_all(sql: Sql) -> dict[str, str]:
             meta=json({}),
         )
     sql.rows("select pgmq.purge_queue(%(flow)s)", flow=FLOW)
+    sql.rows("select pgmq.send(%(flow)s, '{}'::jsonb)", flow=FLOW)
+    with watch("exchange that meets a message without a task"):
+        assert sql.exchange([FLOW]) == []
     return watch.found
 
 
