@@ -132,7 +132,6 @@ def test_with_a_history_of_which_nothing_is_known(sql: Sql, flow: None) -> None:
     assert call_all(sql) == {}
 
 
-@pytest.mark.xfail(reason="_claim_tasks and _stalled_tasks can be planned as a scan of the flow's tasks", strict=False)
 @pytest.mark.parametrize("earlier_runs", [0, 100, 500])
 def test_planned_when_the_history_was_short(sql: Sql, flow: None, earlier_runs: int) -> None:
     """A session keeps its plans while all fill the tables, until autovacuum has analyzed them."""

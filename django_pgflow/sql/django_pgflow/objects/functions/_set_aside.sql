@@ -12,8 +12,14 @@ declare
   v_live_ids bigint[] := array(
     select t.message_id
     from unnest(_set_aside.message_ids) as given (message_id)
-    join pgflow.step_tasks t on t.flow_slug = _set_aside.flow_slug and t.message_id = given.message_id
-    where t.status in ('queued', 'started')
+    cross join lateral (
+      select live.message_id
+      from pgflow.step_tasks live
+      where live.flow_slug = _set_aside.flow_slug
+        and live.message_id = given.message_id
+        and live.status in ('queued', 'started')
+      offset 0  -- looked up for each message, never joined by a scan
+    ) as t
   );
   v_dead_ids bigint[] := array(
     select m from unnest(_set_aside.message_ids) as m where m <> all (v_live_ids)

@@ -6,7 +6,7 @@
 -- and, unless omit_run, the run's input as "run". An attempt is counted from 1 and never comes twice; max_attempts
 -- counts those that were forgiven, too.
 --
--- Called by start_tasks and django_pgflow.exchange. Locks tasks by primary key, then queue rows.
+-- Called by start_tasks and django_pgflow.exchange. Locks tasks, waiting for none, then queue rows.
 create function pgflow._claim_tasks(
   flow_slug text,
   msg_ids bigint[],
@@ -37,16 +37,20 @@ declare
 begin
   with candidates as (
     select t.run_id, t.step_slug, t.task_index
-    -- A join, since "= any (msg_ids)" may be planned as a filter behind the flow's tasks.
     from unnest(_claim_tasks.msg_ids) as given (message_id)
-    join pgflow.step_tasks t on t.flow_slug = _claim_tasks.flow_slug and t.message_id = given.message_id
+    -- A subquery that locks is looked up for each message; a join could be planned as a scan of the flow's tasks.
+    cross join lateral (
+      select queued.run_id, queued.step_slug, queued.task_index
+      from pgflow.step_tasks queued
+      where queued.flow_slug = _claim_tasks.flow_slug
+        and queued.message_id = given.message_id
+        and queued.status = 'queued'
+      for no key update skip locked
+    ) as t
     join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
     join pgflow.runs r on r.run_id = t.run_id
-    where t.status = 'queued'
-      and s.status = 'started'
+    where s.status = 'started'
       and r.status = 'started'
-    order by t.run_id, t.step_slug, t.task_index
-    for no key update of t skip locked
   ),
   claimed as (
     update pgflow.step_tasks t

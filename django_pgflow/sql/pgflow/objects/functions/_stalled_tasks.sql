@@ -28,11 +28,18 @@ begin
     return query
       select t.run_id, t.step_slug, t.task_index
       from (
-        select t.*
+        select found.*
         from unnest(v_message_ids) as given (message_id)
-        join pgflow.step_tasks t on t.flow_slug = v_flow_slug and t.message_id = given.message_id
+        cross join lateral (
+          select announced.*
+          from pgflow.step_tasks announced
+          where announced.flow_slug = v_flow_slug and announced.message_id = given.message_id
+          offset 0  -- looked up for each message, never joined by a scan
+        ) as found
         union all
-        select t.* from pgflow.step_tasks t where t.flow_slug = v_flow_slug and t.message_id is null
+        select silent.*
+        from pgflow.step_tasks silent
+        where silent.flow_slug = v_flow_slug and silent.message_id is null
       ) as t
       join pgflow.runs r on r.run_id = t.run_id
       join pgflow.step_states s on s.run_id = t.run_id and s.step_slug = t.step_slug
