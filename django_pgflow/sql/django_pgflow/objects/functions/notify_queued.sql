@@ -3,11 +3,12 @@
 -- Called where tasks become claimable. Locks nothing.
 create function django_pgflow.notify_queued(flow_slug text)
 returns void
-language sql
+language plpgsql
 set search_path to ''
 as $$
-  select pg_notify('pgflow_queued', notify_queued.flow_slug)
-  where exists (
-    select from django_pgflow.waiting_workers w where w.flow_slug = notify_queued.flow_slug
-  )
+begin
+  if exists (select from django_pgflow.waiting_workers w where w.flow_slug = notify_queued.flow_slug) then
+    perform pg_notify('pgflow_queued', notify_queued.flow_slug);
+  end if;
+end;
 $$;

@@ -6,14 +6,18 @@ create function pgflow._dependency_outputs(
   step_slug text
 )
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path to ''
 as $$
-  select coalesce(jsonb_object_agg(e.dep_slug, coalesce(parent.output, 'null')), '{}')
-  from pgflow.deps e
-  join pgflow.step_states parent on parent.run_id = _dependency_outputs.run_id and parent.step_slug = e.dep_slug
-  where e.flow_slug = _dependency_outputs.flow_slug
-    and e.step_slug = _dependency_outputs.step_slug
-    and parent.status = 'completed'
+begin
+  return (
+    select coalesce(jsonb_object_agg(e.dep_slug, coalesce(parent.output, 'null')), '{}')
+    from pgflow.deps e
+    join pgflow.step_states parent on parent.run_id = _dependency_outputs.run_id and parent.step_slug = e.dep_slug
+    where e.flow_slug = _dependency_outputs.flow_slug
+      and e.step_slug = _dependency_outputs.step_slug
+      and parent.status = 'completed'
+  );
+end;
 $$;

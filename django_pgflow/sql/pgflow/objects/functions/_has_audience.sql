@@ -2,9 +2,11 @@
 -- Called by _emit_runs and _emit_steps, which build nothing if not. Locks nothing.
 create function pgflow._has_audience()
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path to ''
 as $$
-  select to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null
+begin
+  return to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null;
+end;
 $$;

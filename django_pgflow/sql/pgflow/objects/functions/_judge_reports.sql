@@ -23,11 +23,13 @@ returns table (
   step_error text,
   delay integer
 )
-language sql
+language plpgsql
 stable
 set search_path to ''
 as $$
-  select distinct on (t.run_id, t.step_slug, t.task_index)
+#variable_conflict use_column
+begin
+  return query select distinct on (t.run_id, t.step_slug, t.task_index)
     given.position::integer,
     t.run_id,
     t.step_slug,
@@ -90,5 +92,6 @@ as $$
     and r.status = 'started'
     and (_judge_reports.worker_id is null or t.last_worker_id = _judge_reports.worker_id)
     and (given.attempt is null or t.attempts_count = given.attempt)
-  order by t.run_id, t.step_slug, t.task_index, given.position
+  order by t.run_id, t.step_slug, t.task_index, given.position;
+end;
 $$;

@@ -7,14 +7,16 @@ create function pgflow._message(
   task_index integer
 )
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path to ''
 as $$
-  select jsonb_build_object(
+begin
+  return jsonb_build_object(
     'flow_slug', _message.flow_slug,
     'run_id', _message.run_id,
     'step_slug', _message.step_slug,
     'task_index', _message.task_index
-  )
+  );
+end;
 $$;

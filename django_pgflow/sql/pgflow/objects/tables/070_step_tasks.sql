@@ -40,7 +40,7 @@ create table pgflow.step_tasks (
   constraint completed_at_is_after_started_at check (completed_at is null or completed_at >= started_at),
   constraint failed_at_is_after_started_at check (failed_at is null or failed_at >= started_at)
 )
-with (fillfactor = 70);
+with (fillfactor = 50);
 
 -- From a message to its task. No index has a column that changes while a task goes well, so that its
 -- updates stay in place (HOT).
