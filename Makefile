@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # -- try it
 
@@ -31,9 +31,14 @@ demo-clean: ## throw away the demo's data
 test: $(VENV)/.installed-dev ## run the tests (PG=16, DATABASE_URL=postgres://..., ARGS="-k name")
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: test-16
+test-16: $(VENV)/.installed-dev ## run the tests that talk to a database on PostgreSQL 16
+	@env -u DATABASE_URL PG=16 $(BIN)/python -m pytest tests/sql tests/sql_plans tests/model tests/concurrency \
+	  tests/migrations tests/integration tests/conformance tests/acceptance $(ARGS)
+
 .PHONY: test-deep
 test-deep: $(VENV)/.installed-dev ## compare the SQL core with its model, on thousands of examples
-	@HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/model $(ARGS)
+	@HYPOTHESIS_PROFILE=deep HAMMERING_SECONDS=15 $(BIN)/python -m pytest tests/model tests/concurrency $(ARGS)
 
 .PHONY: test-matrix
 test-matrix: $(VENV)/.installed-dev ## test the SQL against PostgreSQL 14 to 18, those that can be had (ARGS="14 17")
@@ -43,7 +48,7 @@ test-matrix: $(VENV)/.installed-dev ## test the SQL against PostgreSQL 14 to 18,
 lint: $(VENV)/.installed-dev ## check style and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@if grep -q '^\[tool\.importlinter\]' pyproject.toml || test -f .importlinter; then $(BIN)/lint-imports; fi
+	$(BIN)/lint-imports
 
 .PHONY: types
 types: $(VENV)/.installed-dev ## check types
@@ -54,7 +59,7 @@ package: $(VENV)/.installed-dev ## build the wheel, install it elsewhere, and mi
 	@$(BIN)/python -m tests.project.check_package
 
 .PHONY: ready
-ready: lint types test package ## all that CI checks
+ready: lint types test test-16 package ## all that CI checks
 
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## measure

@@ -52,11 +52,15 @@ def test_help_lists_the_targets(project: Path) -> None:
         "demo-once",
         "demo-clean",
         "test",
+        "test-16",
+        "test-deep",
+        "test-matrix",
         "lint",
         "types",
         "package",
         "ready",
         "bench",
+        "bench-sql",
         "screenshots",
     ]:
         assert f"  make {target} " in help.stdout
