@@ -71,11 +71,6 @@ class Capabilities:
     # -- what it can do
 
     @property
-    def has_exchange(self) -> bool:
-        """Reports and claims in sets, retrying, cancelling, resuming: what our own core adds."""
-        return any(name.startswith("django_pgflow.exchange(") for name in self.functions)
-
-    @property
     def has_maps(self) -> bool:
         """Claiming in two phases, and map steps; the least that we can work with."""
         return (

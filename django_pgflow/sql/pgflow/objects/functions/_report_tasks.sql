@@ -46,10 +46,7 @@ begin
   order by r.run_id
   for no key update;
 
-  perform from pgflow.step_states s
-  where (s.run_id, s.step_slug) in (select * from unnest(_report_tasks.run_ids, _report_tasks.step_slugs))
-  order by s.run_id, s.step_slug
-  for no key update;
+  perform pgflow._lock_steps(_report_tasks.run_ids, _report_tasks.step_slugs);
 
   with judged as materialized (
     select *

@@ -45,10 +45,7 @@ begin
     ) as locked
   );
 
-  perform from pgflow.step_states s
-  where (s.run_id, s.step_slug) in (select * from unnest(v_run_ids, v_step_slugs))
-  order by s.run_id, s.step_slug
-  for no key update;
+  perform pgflow._lock_steps(v_run_ids, v_step_slugs);
 
   -- Used up: noted, then failed like any other task.
   with used_up as (

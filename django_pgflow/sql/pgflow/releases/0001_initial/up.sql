@@ -40,6 +40,7 @@ comment on schema pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_has_audience.sql
 \ir ../../objects/functions/_hold_queue.sql
 \ir ../../objects/functions/_judge_reports.sql
+\ir ../../objects/functions/_lock_steps.sql
 \ir ../../objects/functions/_message.sql
 \ir ../../objects/functions/_move_steps.sql
 \ir ../../objects/functions/_queue_tasks.sql
