@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django_pgflow.db.records import ExchangeRecord, TaskReport
-from django_pgflow.worker.executors import Executor, LoopExecutor, ThreadExecutor
+from django_pgflow.worker.executors import Executors
+from django_pgflow.worker.executors.base import Executor
 from django_pgflow.worker.task import Outcome, Task, TaskKey
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,7 @@ class Slots:
         self._concurrency = concurrency
         self._wake = wake
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadExecutor(self._deliver)
-        self._coroutines = LoopExecutor(self._deliver)
+        self._executors = Executors(self._deliver)
         self._running: dict[TaskKey, Running] = {}
         self._finished: list[Finished] = []
         self._reporting: list[Finished] = []
@@ -87,7 +87,7 @@ class Slots:
     @property
     def leftovers(self) -> int:
         """Handlers that go on although nobody waits for them."""
-        return self._threads.abandoned_count() + self._coroutines.abandoned_count()
+        return self._executors.abandoned_count()
 
     def keys(self) -> set[TaskKey]:
         """Return the tasks in hand."""
@@ -95,7 +95,7 @@ class Slots:
 
     def start(self, task: Task) -> None:
         """Begin a task in a slot."""
-        executor: Executor = self._coroutines if task.step.is_async else self._threads
+        executor = self._executors.of(task.step)
         # A coroutine is cancelled in time by its executor; here it is only given up if it does not heed that.
         patience = task.record.timeout + (CLEAN_UP if task.step.is_async else 0.0)
         alarm = self._loop.call_later(patience, self._time_out, task)
@@ -143,8 +143,7 @@ class Slots:
 
     def close(self) -> None:
         """Let what is idle end."""
-        self._threads.close()
-        self._coroutines.close()
+        self._executors.close()
 
     def _time_out(self, task: Task) -> None:
         self.collect()  # it may just have ended

@@ -1,0 +1,82 @@
+"""Threads, for ``def`` handlers."""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import queue
+import threading
+import time
+
+from django_pgflow.worker import calling, connections
+from django_pgflow.worker.executors.base import Done
+from django_pgflow.worker.task import Task
+
+CLOSING = 2.0
+"""Seconds to wait for idle threads at the end."""
+
+
+class ThreadExecutor:
+    """Calls ``def`` handlers in daemon threads, as many as are busy at the same time.
+
+    No ``ThreadPoolExecutor``: there, a handler that hangs keeps its slot for ever, and the process from ending.
+    """
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+        self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._busy: set[Task] = set()
+        self._abandoned: set[Task] = set()
+        self._numbers = itertools.count(1)
+
+    def start(self, task: Task) -> None:
+        """Hand a task to an idle thread, or to a new one."""
+        self._busy.add(task)
+        self._queue.put(task)
+        if not self._idle.acquire(blocking=False):
+            thread = threading.Thread(target=self._work, name=f"pgflow-{next(self._numbers)}", daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def cancel(self, task: Task) -> None:
+        """Do nothing: Python cannot stop a thread."""
+
+    def abandon(self, task: Task) -> None:
+        """Leave a task to its thread, which ends after it; the next task gets another."""
+        with self._lock:
+            if task in self._busy:
+                self._abandoned.add(task)
+
+    def close(self) -> None:
+        """Let the idle threads end, and wait until they have closed their connections."""
+        threads = list(self._threads)
+        for _ in threads:
+            self._queue.put(None)
+        deadline = time.monotonic() + CLOSING
+        for thread in threads:
+            if len(self._threads) > len(self._abandoned):
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def abandoned_count(self) -> int:
+        """Return how many threads still run a task that nobody waits for."""
+        return len(self._abandoned)
+
+    def _work(self) -> None:
+        try:
+            while (task := self._queue.get()) is not None:
+                outcome = contextvars.copy_context().run(calling.call, task)
+                with self._lock:
+                    self._busy.discard(task)
+                    if task in self._abandoned:
+                        self._abandoned.discard(task)
+                        return
+                # Idle before done: whoever hears of it may at once start the next task in this thread.
+                self._idle.release()
+                self._done(task, outcome)
+                del task, outcome  # an exception holds the handler's frames: not until the next task
+        finally:
+            connections.close_all()
+            self._threads.discard(threading.current_thread())
