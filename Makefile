@@ -69,6 +69,10 @@ bench: $(VENV)/.installed-dev ## measure
 bench-sql: $(VENV)/.installed-dev ## measure what a task costs the database (ARGS="--small --write")
 	@$(BIN)/python -m tests.benchmarks.sql $(ARGS)
 
+.PHONY: bench-profile
+bench-profile: $(VENV)/.installed-dev ## show where a task's time goes (ARGS="--tasks 20000 --map --sync --functions")
+	@$(BIN)/python -m tests.benchmarks.profile $(ARGS)
+
 .PHONY: screenshots
 screenshots: $(VENV)/.installed-dev ## make the pictures of the admin
 	@$(BIN)/python -m tests.browser.screenshots $(ARGS)

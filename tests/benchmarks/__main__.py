@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,43 @@ def worker() -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def configure(concurrency: int | None) -> None:
+    """Choose the settings; without a concurrency the worker takes its own."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
+    if concurrency:
+        os.environ["CONCURRENCY"] = str(concurrency)
+
+
+def prepare() -> None:
+    """Set up Django, and the database."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
+def wait_until_done(runs: Sequence[Any]) -> None:
+    """Wait until runs have ended; looks at the last one first, since that is cheap."""
+    from django.db import connection
+
+    newest = runs[-1]
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("select status from pgflow.runs where run_id = %s", [newest.run_id])
+            if cursor.fetchone()[0] != "started":
+                break
+            time.sleep(0.002)
+        while True:
+            cursor.execute(
+                "select exists (select from pgflow.runs where flow_slug = %s and status = 'started')",
+                [newest.flow_slug],
+            )
+            if not cursor.fetchone()[0]:
+                return
+            time.sleep(0.002)
 
 
 def wait_for_all() -> None:
@@ -152,7 +189,8 @@ def describe(repeat: int) -> str:
         version, fsync = cursor.fetchone()
     return (
         f"PostgreSQL {version.split()[0]}, fsync {fsync}; Python {platform.python_version()}; {os.cpu_count()} cores, "
-        f"shared by server, worker and client; one worker process, concurrency {os.environ['CONCURRENCY']}; "
+        "shared by server, worker and client; one worker process, "
+        f"concurrency {os.environ.get('CONCURRENCY', 'as by default')}; "
         f"handlers that do nothing; medians of {repeat}."
     )
 
@@ -162,17 +200,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--pg", type=int, default=int(os.environ.get("PG") or 18), help="embedded PostgreSQL: 16 or 18")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--concurrency", type=int, default=10)
+    parser.add_argument("--concurrency", type=int, help="default: the worker's own")
     parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
     arguments = parser.parse_args()
-    os.environ["CONCURRENCY"] = str(arguments.concurrency)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.settings"
+    configure(arguments.concurrency)
     with server(arguments.pg):
-        import django
-        from django.core.management import call_command
-
-        django.setup()
-        call_command("migrate", verbosity=0)
+        prepare()
         rows = []
         for row in measure(arguments.repeat):
             print(f"{row[0]}: {', '.join(f'{figure:,.1f}' for figure in row[2])} {row[1]}", flush=True)

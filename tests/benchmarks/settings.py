@@ -10,7 +10,9 @@ SECRET_KEY = "benchmarks"
 USE_TZ = True
 DATABASES = {"default": environ.Env.db_url_config(os.environ["DATABASE_URL"])}
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "django_pgflow"]
-PGFLOW = {"FLOW_MODULES": ["tests.benchmarks.flows"], "WORKER": {"concurrency": int(os.environ["CONCURRENCY"])}}
+PGFLOW = {"FLOW_MODULES": ["tests.benchmarks.flows"], "WORKER": {}}
+if os.environ.get("CONCURRENCY"):
+    PGFLOW["WORKER"] = {"concurrency": int(os.environ["CONCURRENCY"])}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -61,6 +61,7 @@ def test_help_lists_the_targets(project: Path) -> None:
         "ready",
         "bench",
         "bench-sql",
+        "bench-profile",
         "screenshots",
     ]:
         assert f"  make {target} " in help.stdout
