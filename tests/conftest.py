@@ -2,6 +2,7 @@
 
 pytest_plugins: list[str] = [
     "tests.fixtures.collection",
+    "tests.fixtures.pgbouncer",
     "tests.fixtures.sql",
     "tests.fixtures.platform",
     "tests.fixtures.worker",

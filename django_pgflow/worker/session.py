@@ -1,4 +1,4 @@
-"""The worker's own connections to the database: asyncio, autocommit, prepared, and back after every loss."""
+"""The worker's own connections to the database: asyncio, autocommit, and back after every loss."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ Row = TypeVar("Row")
 Connection = psycopg.AsyncConnection[DictRow]
 
 SHORTEST, LONGEST = 0.1, 5.0
+
+PREPARE_AFTER = 5
+"""Executions of a statement after which a connection that is ours alone prepares it."""
+
+BACKEND = Query(sql="select pg_catalog.pg_backend_pid() as pid", read=lambda row: int(row["pid"]))
+"""Asks which process of the server executes the statement."""
 
 # Without these a connection whose other end vanished would be waited for, for hours.
 KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
@@ -67,12 +73,23 @@ class Session:
         self._purpose = purpose
         self._health = health
         self._connection: Connection | None = None
-        self._prepare = not connections[alias].settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+        self._direct = True
 
     @property
     def connected(self) -> bool:
         """Whether the connection is there, as far as we know."""
         return self._connection is not None and not self._connection.closed
+
+    @property
+    def direct(self) -> bool:
+        """Whether the connection leads to the server itself; if not, some pooler or proxy answers for it."""
+        return self._direct
+
+    @property
+    def role(self) -> str | None:
+        """The role that the settings want for the session, other than the one that logs in."""
+        role: str | None = connections[self._alias].settings_dict["OPTIONS"].get("assume_role")
+        return role
 
     async def connect(self) -> None:
         """Connect, however long it takes; at growing intervals with jitter, 0.1 to 5 seconds."""
@@ -103,9 +120,11 @@ class Session:
         if self._connection is None:
             raise ConnectionLost
         try:
-            cursor = await self._connection.execute(query.sql, query.params, prepare=self._prepare)
-            return [query.read(row) for row in await cursor.fetchall()] if cursor.description else []
+            return await _fetch(self._connection, query)
         except psycopg.Error as error:
+            if error.diag.source_function == "RevalidateCachedQuery":
+                # A migration changed the columns of a prepared statement: it was not executed, and never will be here.
+                await self._connection.close()
             self._check(error)
             raise
 
@@ -140,12 +159,22 @@ class Session:
             **parameters(self._alias, self._purpose), autocommit=True, row_factory=dict_row
         )
         try:
-            if role := connections[self._alias].settings_dict["OPTIONS"].get("assume_role"):
-                await connection.execute(sql.SQL("set role {}").format(sql.Identifier(role)))
+            if self.role:
+                await connection.execute(sql.SQL("set role {}").format(sql.Identifier(self.role)))
+            # A pooler invents the process id that it tells at login, and may execute each statement somewhere else,
+            # where what was prepared is unknown.
+            (pid,) = await _fetch(connection, BACKEND)
+            self._direct = pid == connection.info.backend_pid
+            connection.prepare_threshold = PREPARE_AFTER if self._direct else None
         except BaseException:
             await connection.close()
             raise
         return connection
+
+
+async def _fetch(connection: Connection, query: Query[Row]) -> list[Row]:
+    cursor = await connection.execute(query.sql, query.params)
+    return [query.read(row) for row in await cursor.fetchall()] if cursor.description else []
 
 
 def parameters(alias: str, purpose: str) -> dict[str, Any]:
