@@ -82,8 +82,8 @@ def _worker(written: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
         else:
             whole = isinstance(option.default, int)
             number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-            # Nothing is a good grace; for the others it would be a standstill or a busy loop.
-            right = number and (value > 0 or (value == 0 and option.name == "grace"))
+            # Nothing is a good grace, and no limit; for the others it would be a standstill or a busy loop.
+            right = number and (value > 0 or (value == 0 and option.name in ("grace", "max_tasks", "max_memory")))
             wanted = f"{'a whole number' if whole else 'seconds'} greater than 0"
         if not right:
             yield checks.Error(

@@ -40,6 +40,12 @@ class WorkerSettings:
     """Seconds between two searches for tasks of dead workers."""
     listen: bool = True
     """Whether to LISTEN for new work; polling remains in either case."""
+    processes: int = 1
+    """Processes of one ``runpgflowworker``."""
+    max_tasks: int = 0
+    """Tasks after which a process is replaced by a new one; 0 for never."""
+    max_memory: int = 0
+    """Megabytes of resident memory above which a process is replaced by a new one; 0 for never."""
 
 
 @dataclass(frozen=True, kw_only=True)

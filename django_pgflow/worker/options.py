@@ -10,7 +10,7 @@ from django_pgflow import conf
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    """Options of one worker process.
+    """Options of a worker, whether it is one process or several.
 
     Attributes:
         using: Alias of the database that holds flows and queues.
@@ -21,6 +21,9 @@ class WorkerOptions:
         sweep_interval: Seconds between two searches for tasks of dead workers.
         listen: Whether to LISTEN for new work.
         until_idle: Whether to end once no run of the served flows has a task left that is queued or running.
+        processes: How many processes; each has its own ``concurrency``.
+        max_tasks: Tasks after which a process ends; 0 for any number.
+        max_memory: Resident memory in MB above which a process ends; 0 for any.
     """
 
     using: str
@@ -31,14 +34,22 @@ class WorkerOptions:
     sweep_interval: float
     listen: bool
     until_idle: bool = False
+    processes: int = 1
+    max_tasks: int = 0
+    max_memory: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in [("concurrency", 1), ("grace", 0)]:
+        for name, least in [("concurrency", 1), ("grace", 0), ("processes", 1), ("max_tasks", 0), ("max_memory", 0)]:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)!r}.")
         for name in ("poll_interval", "heartbeat_interval", "sweep_interval"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)!r}.")
+
+    @property
+    def supervised(self) -> bool:
+        """Whether a supervisor is wanted, which starts the processes that work."""
+        return self.processes > 1 or bool(self.max_tasks or self.max_memory)
 
     @classmethod
     def from_settings(cls, **given: Any) -> Self:
@@ -56,6 +67,9 @@ class WorkerOptions:
             "grace": settings.WORKER.grace,
             "sweep_interval": settings.WORKER.sweep_interval,
             "listen": settings.WORKER.listen,
+            "processes": settings.WORKER.processes,
+            "max_tasks": settings.WORKER.max_tasks,
+            "max_memory": settings.WORKER.max_memory,
         }
         values.update({name: value for name, value in given.items() if value is not None})
         return cls(**values)

@@ -20,6 +20,7 @@ from django_pgflow.worker import announce, logs, portable, session
 from django_pgflow.worker import task as tasks
 from django_pgflow.worker.exchange import Source
 from django_pgflow.worker.lifecycle import Lifecycle
+from django_pgflow.worker.limits import Limits
 from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.shutdown import Shutdown
 from django_pgflow.worker.slots import Finished, Slots
@@ -52,6 +53,7 @@ class Worker:
         self.id = uuid.uuid4()
         self.has_leftovers = False
         """Whether handlers that nobody waits for were still running when ``run`` returned."""
+        self.limits = Limits(max_tasks=options.max_tasks, max_memory=options.max_memory)
         self._flows = flows
         self._core = core.for_alias(options.using)
         self._options = replace(options, listen=options.listen and portable.notifies(self._core))
@@ -84,6 +86,12 @@ class Worker:
         grace = self._options.grace if grace is None else grace
         with contextlib.suppress(RuntimeError):  # it has ended
             self._loop.call_soon_threadsafe(lambda: self._shutdown.request(reason, grace=grace))
+
+    def stop_at_once(self, reason: str) -> None:
+        """Ask the worker, which was told to stop, to give back everything now; from any thread."""
+        logger.warning("Worker told to stop at once by=%s", reason)
+        with contextlib.suppress(RuntimeError):  # it has ended
+            self._loop.call_soon_threadsafe(self._shutdown.urgent.set)
 
     # -- start and stop -----------------------------------------------------------------------------------------------
 
@@ -201,6 +209,8 @@ class Worker:
         self._wakeup.looked(found=len(claimed), capacity=capacity)
         for one in finished:
             self._announce(one, refused=one.key in refused)
+        if limit := self.limits.count(sum(one.outcome is not None for one in finished)):
+            self._shutdown.request(limit)
         for record in claimed:
             await self._begin(record)
         if self._options.until_idle and capacity and self._slots.empty and not claimed:

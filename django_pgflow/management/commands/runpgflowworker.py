@@ -9,7 +9,7 @@ import sys
 import threading
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
@@ -17,9 +17,13 @@ from django.db.utils import OperationalError
 from django.utils import autoreload
 
 from django_pgflow import exceptions
-from django_pgflow.worker import served
+from django_pgflow.worker import channel, limits, served
 from django_pgflow.worker.options import WorkerOptions
+from django_pgflow.worker.supervisor import Supervisor
 from django_pgflow.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from django_pgflow.dsl.definition import FlowDefinition
 
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.INFO, 3: logging.DEBUG}
 
@@ -53,27 +57,71 @@ class Command(BaseCommand):
             "steps are waited for, and so are tasks that other workers execute.",
         )
         parser.add_argument("--autoreload", action="store_true", help="Start again when the code changes.")
+        parser.add_argument(
+            "--processes", type=int, metavar="N", help="Processes that execute tasks, under one that supervises them."
+        )
+        parser.add_argument(
+            "--max-tasks", type=int, metavar="N", help="Replace a process once it has executed so many tasks; 0: never."
+        )
+        parser.add_argument(
+            "--max-memory", type=int, metavar="MB", help="Replace a process once it has so much memory; 0: never."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run a worker, and exit with its code if that is not 0."""
-        configure_logging(options["verbosity"])
+        """Run a worker, or several under a supervisor, and exit with the code if that is not 0."""
+        line = channel.Line.from_environment()
+        settings = self.make_settings(options)
+        supervised = settings.supervised and self.is_the_program
+        configure_logging(options["verbosity"], show_process=supervised)
+        if supervised and options["autoreload"]:
+            raise CommandError(
+                "--autoreload goes with one process and without limits. Leave out --processes, --max-tasks and "
+                "--max-memory; if they come from PGFLOW['WORKER'], add --processes 1 --max-tasks 0 --max-memory 0."
+            )
         if options["autoreload"]:
-            autoreload.run_with_reloader(self.work, reloading=True, **options)
+            autoreload.run_with_reloader(self.work, options, settings, reloading=True)
             return
-        code = self.work(**options)
+        code = self.supervise(options, settings) if supervised and line is None else self.work(options, settings, line)
         if code:
             sys.exit(code)
 
-    def work(self, *, reloading: bool = False, **options: Any) -> int:
+    @property
+    def is_the_program(self) -> bool:
+        """Whether this process was started to run this command, and is not one that uses ``call_command``."""
+        return getattr(self, "_called_from_command_line", False)
+
+    def supervise(self, options: dict[str, Any], settings: WorkerOptions) -> int:
+        """Start this command line several times over, and return the exit code."""
+        self.choose_flows(options)  # what is wrong with the call is said once, not by each process
+        connections.close_all()
+        return Supervisor(
+            autoreload.get_child_arguments(),
+            processes=settings.processes,
+            grace=settings.grace,
+            until_idle=settings.until_idle,
+        ).run()
+
+    def work(
+        self,
+        options: dict[str, Any],
+        settings: WorkerOptions,
+        line: channel.Line | None = None,
+        *,
+        reloading: bool = False,
+    ) -> int:
         """Run a worker, and return its exit code."""
         if reloading:
             autoreload.raise_last_exception()
-        worker = self.make_worker(options)
+        worker = self.make_worker(options, settings)
         if reloading:
             drain_before_reload(worker)
+        if line:
+            line.obey(worker)
+            line.tell(channel.READY)
         code = worker.run()
-        from_command_line = getattr(self, "_called_from_command_line", False)
-        if worker.has_leftovers and from_command_line and not reloading:
+        if line and worker.limits.reached:
+            line.tell(channel.AT_LIMIT)
+        if worker.has_leftovers and self.is_the_program and not reloading:
             # Their tasks were given back or have failed: what they still do, nobody wants, and some of Python's own
             # threads would be waited for.
             logging.shutdown()
@@ -82,8 +130,19 @@ class Command(BaseCommand):
             os._exit(code)
         return code
 
-    def make_worker(self, options: dict[str, Any]) -> Worker:
-        """Make a worker of the command line."""
+    def make_settings(self, options: dict[str, Any]) -> WorkerOptions:
+        """Return what the command line says, else the settings."""
+        several = {name: options[name] for name in ("processes", "max_tasks", "max_memory")}
+        if not self.is_the_program:
+            # There is no command line of ours to start again, so the settings for it are not meant.
+            several = {"processes": 1, "max_tasks": 0, "max_memory": 0} | {
+                name: value for name, value in several.items() if value is not None
+            }
+            if several["processes"] > 1:
+                raise CommandError(
+                    "Several processes can be started by the command line only. By call_command, runpgflowworker is "
+                    "one worker in the process that calls: leave out `processes`."
+                )
         try:
             settings = WorkerOptions.from_settings(
                 using=options["database"],
@@ -92,20 +151,38 @@ class Command(BaseCommand):
                 poll_interval=options["poll_interval"],
                 listen=False if options["no_listen"] else None,
                 until_idle=options["until_idle"],
+                **several,
             )
-        except ValueError as error:
+            if settings.max_memory and (memory := limits.resident_memory()) > settings.max_memory:
+                raise ValueError(
+                    f"max_memory is {settings.max_memory} MB, and the process has {memory:.0f} MB before its first "
+                    "task. Give it more, with room for its tasks."
+                )
+        except (ValueError, OSError) as error:
             raise CommandError(str(error)) from error
         if settings.using not in connections:
             raise CommandError(
                 f"There is no database {settings.using!r}. Choose one of DATABASES: {', '.join(connections)}."
             )
+        return settings
+
+    def choose_flows(self, options: dict[str, Any]) -> dict[str, FlowDefinition]:
+        """Return the flows that the command line names."""
         try:
             flows = served.choose(options["flows"])
-            if not flows:
-                raise CommandError(
-                    "There are no flows. Declare one in the flows.py of an app that is in INSTALLED_APPS: "
-                    '`from django_pgflow import Flow`, `my_flow = Flow("my_flow")`, and steps with `@my_flow.step`.'
-                )
+        except exceptions.PgflowError as error:
+            raise CommandError(str(error)) from error
+        if not flows:
+            raise CommandError(
+                "There are no flows. Declare one in the flows.py of an app that is in INSTALLED_APPS: "
+                '`from django_pgflow import Flow`, `my_flow = Flow("my_flow")`, and steps with `@my_flow.step`.'
+            )
+        return flows
+
+    def make_worker(self, options: dict[str, Any], settings: WorkerOptions) -> Worker:
+        """Make a worker of the flows that the database has."""
+        flows = self.choose_flows(options)
+        try:
             ready = served.prepare(flows, using=settings.using)
         except exceptions.PgflowError as error:
             raise CommandError(str(error)) from error
@@ -120,12 +197,13 @@ class Command(BaseCommand):
         return worker
 
 
-def configure_logging(verbosity: int) -> None:
+def configure_logging(verbosity: int, *, show_process: bool) -> None:
     """Show the log on standard error, if the project has not said what to do with it."""
     logger = logging.getLogger("django_pgflow")
     if not logger.hasHandlers():
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        process = " [%(process)d]" if show_process else ""
+        handler.setFormatter(logging.Formatter(f"%(asctime)s{process} %(levelname)s %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(LEVELS[verbosity])
 
