@@ -1,13 +1,15 @@
-"""Measure one worker process on an embedded PostgreSQL with fsync on: ``make bench``.
+"""Measure on an embedded PostgreSQL with fsync on: ``make bench``, and ``make bench-peers`` to compare with others.
 
-Prints a table and, with ``--write``, puts it into ``docs/benchmarks.md``. Every figure is the median of ``--repeat``
-runs; the range stands beside it.
+Each library is measured by a driver (``ours.py``, ``limit.py``, ``peers/*.py``; see ``protocol.py``) in a process, a
+virtual environment (``.bench/``) and a database of its own, all on one server, one after the other, and that as often
+as ``--repeat`` says. Prints tables of the medians and, with ``--write``, puts them into ``docs/benchmarks.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import platform
 import statistics
@@ -15,19 +17,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from example_project.embedded_postgres import EmbeddedPostgres
+from tests.benchmarks import limit, protocol
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
+PEER_MARKS = ("<!-- peer figures -->", "<!-- end of peer figures -->")
+CACHE = ROOT / ".bench"
+OURS, LIMIT = "django_pgflow", "limit"
+PEERS = sorted(path.stem for path in (Path(__file__).parent / "peers").glob("[a-z]*.py"))
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What a driver said in all its rounds."""
+
+    about: str = ""
+    versions: str = ""
+    figures: dict[str, list[float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+# -- the server and the databases -------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def server(version: int) -> Iterator[None]:
-    """Start a server and migrate, or use ``DATABASE_URL``."""
+    """Start a server, or use ``DATABASE_URL``."""
     with contextlib.ExitStack() as stack:
         if not os.environ.get("DATABASE_URL"):
             folder = stack.enter_context(
@@ -39,18 +62,6 @@ def server(version: int) -> Iterator[None]:
             stack.callback(postgres.stop)
             os.environ["DATABASE_URL"] = postgres.url()
         yield
-
-
-@contextlib.contextmanager
-def worker() -> Iterator[None]:
-    """Run a worker process."""
-    process = subprocess.Popen([sys.executable, "-m", "django", "runpgflowworker", "--grace", "1"])
-    try:
-        time.sleep(2.0)  # it has connected by then; the benchmarks begin with a warm-up anyway
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def configure(concurrency: int | None) -> None:
@@ -90,109 +101,164 @@ def wait_until_done(runs: Sequence[Any]) -> None:
             time.sleep(0.002)
 
 
-def wait_for_all() -> None:
-    """Wait until no run is left; looks often, but at a queue that is cheap to look at."""
-    from django.db import connection
+@contextlib.contextmanager
+def database(name: str) -> Iterator[dict[str, str]]:
+    """Make a database, yield the variables by which a driver finds it, and drop it."""
+    import psycopg
+    from psycopg import sql
 
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute("select exists (select from pgflow.runs where completed_at is null)")
-            if not cursor.fetchone()[0]:
-                return
-            time.sleep(0.005)
-
-
-def timed(action: Callable[[], Any]) -> float:
-    """Return the seconds that an action takes."""
-    begin = time.perf_counter()
-    action()
-    return time.perf_counter() - begin
+    socket = os.environ["DATABASE_URL"].split("@/", 1)[1].rpartition("/")[0]
+    with psycopg.connect(
+        host=f"/{socket.lstrip('/')}", user="postgres", dbname="postgres", autocommit=True
+    ) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        # What the one before has left in memory is not written while this one is measured.
+        connection.execute("checkpoint")
+        yield {"BENCH_SOCKET": host, "BENCH_DATABASE": name}
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def measure(repeat: int) -> Iterator[tuple[str, str, list[float]]]:
-    """Yield each benchmark's name, unit and figures."""
-    from tests.benchmarks import flows
-
-    def one_by_one(count: int) -> None:
-        for _ in range(count):
-            flows.bench_single.start()
-
-    def to_the_end(start: Callable[[], Any]) -> float:
-        def both() -> None:
-            start()
-            wait_for_all()
-
-        return timed(both)
-
-    # Without a worker: what starting costs by itself.
-    yield "runs started, one commit each", "runs/s", [1000 / timed(lambda: one_by_one(1000)) for _ in range(repeat)]
-    yield (
-        "runs started by bulk_start of 5,000",
-        "runs/s",
-        [5000 / timed(lambda: flows.bench_single.bulk_start({} for _ in range(5000))) for _ in range(repeat)],
-    )
-    with worker():
-        wait_for_all()
-        for flow, kind in ((flows.bench_single, "async def"), (flows.bench_single_sync, "def")):
-            yield (
-                f"single-step tasks, 5,000 queued at once, {kind}",
-                "tasks/s",
-                [5000 / to_the_end(lambda flow=flow: flow.bulk_start({} for _ in range(5000))) for _ in range(repeat)],
-            )
-        for size in (1000, 5000):
-            yield (
-                f"map of {size:,} with a collector",
-                "tasks/s",
-                [
-                    (size + 1) / to_the_end(lambda size=size: flows.bench_map.start(list(range(size))))
-                    for _ in range(repeat)
-                ],
-            )
-        medians, tails = [], []
-        for _ in range(repeat):
-            seconds = []
-            for _ in range(100):
-                time.sleep(0.01)
-                seconds.append(timed(lambda: wait_for(flows.bench_chain.start())))
-            cuts = statistics.quantiles(seconds, n=20)
-            medians.append(cuts[9] * 1000)
-            tails.append(cuts[18] * 1000)
-        yield "chain of five, idle worker, p50", "ms", medians
-        yield "chain of five, idle worker, p95", "ms", tails
+# -- the drivers ------------------------------------------------------------------------------------------------------
 
 
-def wait_for(run: Any) -> None:
-    """Wait for one run without sleeping long."""
-    while run.status == "started":
-        time.sleep(0.0005)
-        run.refresh_from_db(fields=["status"])
+def requirements(extra: str) -> list[str]:
+    """Return what an extra of pyproject.toml installs."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return list(project["optional-dependencies"][extra])
 
 
-def table(rows: list[tuple[str, str, list[float]]]) -> str:
-    """Write the figures as Markdown."""
-    lines = ["| workload | median | range | unit |", "| --- | ---: | ---: | --- |"]
-    for name, unit, figures in rows:
-        digits = 1 if unit == "ms" else 0
-        low, middle, high = (
-            f"{value:,.{digits}f}" for value in (min(figures), statistics.median(figures), max(figures))
+def extra_of(peer: str) -> str:
+    """Return the extra of a peer."""
+    return f"bench-{peer.replace('_', '-')}"
+
+
+def python_for(name: str) -> str:
+    """Return the interpreter of a driver, after making a virtual environment if it is a peer's."""
+    if name in (OURS, LIMIT):
+        return sys.executable
+    folder = CACHE / name
+    wanted = "\n".join(requirements(extra_of(name)))
+    stamp = folder / "requirements.txt"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"Installing {name} in {folder.relative_to(ROOT)} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "-q", "--upgrade", *wanted.split("\n")], check=True)
+        stamp.write_text(wanted)
+    return str(folder / "bin" / "python")
+
+
+def module_of(name: str) -> str:
+    """Return the driver's module."""
+    return {OURS: "tests.benchmarks.ours", LIMIT: "tests.benchmarks.limit"}.get(name, f"tests.benchmarks.peers.{name}")
+
+
+def drive(name: str, number: int, result: Result) -> None:
+    """Run a driver once, and add what it says to its result."""
+    log = CACHE / "logs" / f"{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    with database(f"bench_{name}_{number}") as variables:
+        process = subprocess.Popen(
+            [python_for(name), "-m", module_of(name)],
+            cwd=ROOT,
+            env={**os.environ, **variables, "BENCH_LOG": str(log)},
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        lines.append(f"| {name} | {middle} | {low} to {high} | {unit} |")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if not line.startswith("{"):
+                continue  # what a library has to say
+            said = json.loads(line)
+            if "workload" in said:
+                result.figures.setdefault(said["workload"], []).append(said["figure"])
+                print(f"  {said['workload']}: {said['figure']:,.1f}", flush=True)
+            elif "note" in said:
+                result.notes.append(said["note"])
+            else:
+                result.about, result.versions = said["about"], said["versions"]
+        if process.wait():
+            result.notes.append(f"the driver ended with code {process.returncode}")
+            print(f"  {'; '.join(result.notes)}; see {log.relative_to(ROOT)}", flush=True)
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+def number(value: float, unit: str) -> str:
+    """Write a figure."""
+    return f"{value:,.2f}" if unit == "times" else f"{value:,.1f}" if unit == "ms" else f"{value:,.0f}"
+
+
+def middle(result: Result, workload: str) -> float | None:
+    """Return the median of a workload, None if there is no figure."""
+    figures = result.figures.get(workload)
+    return statistics.median(figures) if figures else None
+
+
+def own_table(result: Result, workloads: list[protocol.Workload]) -> str:
+    """Write the figures of one driver as Markdown, with its ranges."""
+    lines = ["| workload | median | range | target | unit |", "| --- | ---: | ---: | ---: | --- |"]
+    for workload in workloads:
+        if figures := result.figures.get(workload.name):
+            low, median, high = (
+                number(value, workload.unit) for value in (min(figures), statistics.median(figures), max(figures))
+            )
+            lines.append(f"| {workload.title} | {median} | {low} to {high} | {workload.target} | {workload.unit} |")
     return "\n".join(lines)
 
 
-def describe(repeat: int) -> str:
-    """Say on what the figures were measured."""
-    from django.db import connection
+def peer_table(results: dict[str, Result]) -> str:
+    """Write medians beside each other, each peer's with the ratio ours / the peer's."""
+    peers = [name for name in results if name not in (OURS, LIMIT)]
+    lines = [
+        "| workload | target | django-pgflow | " + " | ".join(title(name) for name in peers) + " |",
+        "| --- | ---: | ---: |" + " ---: |" * len(peers),
+    ]
+    for workload in protocol.WORKLOADS:
+        ours = middle(results[OURS], workload.name)
+        if ours is None:
+            continue
+        cells = []
+        for name in peers:
+            theirs = middle(results[name], workload.name)
+            cells.append("-" if theirs is None else f"{number(theirs, workload.unit)} ({ours / theirs:.2g})")
+        cells = [f"{workload.title}, {workload.unit}", workload.target, number(ours, workload.unit), *cells]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    for name in (OURS, *peers):
+        result = results[name]
+        notes = f" ({'; '.join(sorted(set(result.notes)))})" if result.notes else ""
+        lines.append(f"- **{title(name)}** ({result.versions}): {result.about}.{notes}")
+    return "\n".join(lines)
 
-    with connection.cursor() as cursor:
-        cursor.execute("select current_setting('server_version'), current_setting('fsync')")
-        version, fsync = cursor.fetchone()
+
+def title(name: str) -> str:
+    """Return what a driver is called in a table."""
+    return name.replace("_", "-")
+
+
+def describe(repeat: int, scale: float) -> str:
+    """Say on what the figures were measured."""
+    import psycopg
+
+    with database("bench_describe") as variables:
+        host, name = variables["BENCH_SOCKET"], variables["BENCH_DATABASE"]
+        with psycopg.connect(host=host, dbname=name, user="postgres") as connection:
+            row = connection.execute("select current_setting('server_version'), current_setting('fsync')").fetchone()
+    assert row is not None
+    small = f"; sizes times {scale:g}, which says little" if scale != 1 else ""
     return (
-        f"PostgreSQL {version.split()[0]}, fsync {fsync}; Python {platform.python_version()}; {os.cpu_count()} cores, "
-        "shared by server, worker and client; one worker process, "
-        f"concurrency {os.environ.get('CONCURRENCY', 'as by default')}; "
-        f"handlers that do nothing; medians of {repeat}."
+        f"PostgreSQL {row[0].split()[0]}, fsync {row[1]}; Python {platform.python_version()}; {os.cpu_count()} cores, "
+        f"shared by server, workers and client; concurrency {os.environ.get('CONCURRENCY', 'as by default')}; "
+        f"handlers that do nothing; medians of {repeat}{small}."
     )
+
+
+def write(marks: tuple[str, str], text: str) -> None:
+    """Put a text between its marks in the documentation."""
+    before, rest = DOCUMENT.read_text().split(marks[0])
+    DOCUMENT.write_text(f"{before}{marks[0]}\n{text}{marks[1]}{rest.split(marks[1])[1]}")
 
 
 def main() -> None:
@@ -200,22 +266,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--pg", type=int, default=int(os.environ.get("PG") or 18), help="embedded PostgreSQL: 16 or 18")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--concurrency", type=int, help="default: the worker's own")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.name}")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the sizes; to try the drivers, not to measure")
+    parser.add_argument("--concurrency", type=int, help="ours; default: the worker's own")
+    parser.add_argument(
+        "--peers", nargs="*", choices=PEERS, help=f"compare with these; without names, with all: {PEERS}"
+    )
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.name}")
     arguments = parser.parse_args()
     configure(arguments.concurrency)
+    os.environ["BENCH_SCALE"] = str(arguments.scale)
+    peers = [] if arguments.peers is None else arguments.peers or PEERS
+    if unknown := set(peers) - set(PEERS):
+        parser.error(f"no such peer: {', '.join(unknown)}. Choose of: {', '.join(PEERS)}")
+    names = [OURS, *peers, LIMIT]
+    for name in names:
+        python_for(name)
+    results = {name: Result() for name in names}
     with server(arguments.pg):
-        prepare()
-        rows = []
-        for row in measure(arguments.repeat):
-            print(f"{row[0]}: {', '.join(f'{figure:,.1f}' for figure in row[2])} {row[1]}", flush=True)
-            rows.append(row)
-        text = f"{describe(arguments.repeat)}\n\n{table(rows)}\n"
-    print(f"\n{text}")
-    if arguments.write:
-        before, rest = DOCUMENT.read_text().split(MARKS[0])
-        after = rest.split(MARKS[1])[1]
-        DOCUMENT.write_text(f"{before}{MARKS[0]}\n{text}{MARKS[1]}{after}")
+        conditions = describe(arguments.repeat, arguments.scale)
+        for round_number in range(1, arguments.repeat + 1):
+            for name in names:
+                print(f"round {round_number}, {title(name)}", flush=True)
+                drive(name, round_number, results[name])
+    tables = {MARKS: f"{own_table(results[OURS], protocol.WORKLOADS)}\n\n{own_table(results[LIMIT], limit.WORKLOADS)}"}
+    if peers:
+        tables[PEER_MARKS] = peer_table(results)
+    for marks, text in tables.items():
+        print(f"\n{conditions}\n\n{text}")
+        if arguments.write:
+            write(marks, f"{conditions}\n\n{text}\n")
 
 
 if __name__ == "__main__":

@@ -59,3 +59,26 @@ async def element(value: int) -> int:
 @bench_map.step
 async def collect(element: list[int]) -> int:
     return len(element)
+
+
+bench_diamond = Flow("bench_diamond")
+
+
+@bench_diamond.step
+async def a(flow_input: Any) -> int:
+    return 1
+
+
+@bench_diamond.step
+async def b(a: int) -> int:
+    return a + 1
+
+
+@bench_diamond.step
+async def c(a: int) -> int:
+    return a + 2
+
+
+@bench_diamond.step
+async def d(b: int, c: int) -> int:
+    return b + c

@@ -1,0 +1,1 @@
+"""Drivers of other libraries, each run by a Python that has that library."""
