@@ -108,9 +108,8 @@ def database(name: str) -> Iterator[dict[str, str]]:
     from psycopg import sql
 
     socket = os.environ["DATABASE_URL"].split("@/", 1)[1].rpartition("/")[0]
-    with psycopg.connect(
-        host=f"/{socket.lstrip('/')}", user="postgres", dbname="postgres", autocommit=True
-    ) as connection:
+    host = f"/{socket.lstrip('/')}"
+    with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         # What the one before has left in memory is not written while this one is measured.
         connection.execute("checkpoint")

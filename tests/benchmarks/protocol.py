@@ -155,10 +155,11 @@ class Workers:
     """Worker processes, each with its children, that can be held up while work is queued."""
 
     def __init__(self, command: list[str], count: int) -> None:
-        log = Path(os.environ.get("BENCH_LOG") or os.devnull).open("a")
-        self._processes = [
-            subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True) for _ in range(count)
-        ]
+        with Path(os.environ.get("BENCH_LOG") or os.devnull).open("a") as log:
+            self._processes = [
+                subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+                for _ in range(count)
+            ]
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the workers and their children."""
