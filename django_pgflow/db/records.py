@@ -81,6 +81,7 @@ class ExchangeRecord(Record):
         attempt: Which try this is, counted from 1; the fence of the report.
         max_attempts: Tries in all.
         timeout: Seconds that the handler may take.
+        requeued_count: How often a worker died with this task in its hands.
     """
 
     kind: str
@@ -93,6 +94,7 @@ class ExchangeRecord(Record):
     msg_id: int
     max_attempts: int
     timeout: int
+    requeued_count: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

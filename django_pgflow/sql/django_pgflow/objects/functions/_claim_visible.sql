@@ -1,6 +1,6 @@
--- Takes up to so many due messages of one flow, lowest first, and claims their tasks for a worker.
--- A message without a task to claim is archived if its task has ended, else hidden for a while, so that it does not
--- stand in the way.
+-- Takes up to so many due messages of one flow, lowest first, hides them for the timeout of their step plus 2 seconds,
+-- and claims their tasks for a worker. A message without a task to claim is archived if its task has ended, else hidden
+-- for a while, so that it does not stand in the way.
 -- Called by exchange. Locks queue rows and then tasks, but waits for neither: what others hold is passed over.
 create function django_pgflow._claim_visible(
   flow_slug text,
@@ -13,8 +13,9 @@ set search_path to ''
 as $$
 #variable_conflict use_column
 declare
-  v_table text := pgmq.format_table_name(_claim_visible.flow_slug, 'q');
-  v_message_ids bigint[];
+  v_timeouts jsonb;
+  v_message_id bigint;
+  v_message_ids bigint[] := '{}';
   v_claimed_ids bigint[] := '{}';
   v_task django_pgflow.exchange_record;
 begin
@@ -23,30 +24,40 @@ begin
     return;
   end if;
 
-  execute format(
+  select jsonb_object_agg(d.step_slug, coalesce(d.opt_timeout, f.opt_timeout) + 2) into v_timeouts
+  from pgflow.flows f
+  join pgflow.steps d on d.flow_slug = f.flow_slug
+  where f.flow_slug = _claim_visible.flow_slug;
+
+  -- Planned anew each time, since it names a table: so it joins nothing.
+  for v_message_id in execute format(
     $query$
-      select array_agg(due.msg_id)
-      from (
-        select q.msg_id
-        from pgmq.%I q
-        where q.vt <= clock_timestamp()
-        order by q.msg_id
-        limit $1
+      update pgmq.%1$I q
+      set vt = clock_timestamp() + make_interval(secs => coalesce($1 ->> (q.message ->> 'step_slug'), '0')::integer)
+      where q.msg_id = any (array(
+        select due.msg_id
+        from pgmq.%1$I due
+        where due.vt <= clock_timestamp()
+        order by due.msg_id
+        limit $2
         for update skip locked
-      ) as due
+      ))
+      returning q.msg_id
     $query$,
-    v_table
+    pgmq.format_table_name(_claim_visible.flow_slug, 'q')
   )
-  into v_message_ids
-  using _claim_visible.quantity;
-  if v_message_ids is null then
+  using v_timeouts, _claim_visible.quantity
+  loop
+    v_message_ids := v_message_ids || v_message_id;
+  end loop;
+  if v_message_ids = '{}' then
     return;
   end if;
 
   for v_task in
     select
       'claimed', _claim_visible.flow_slug, c.run_id, c.step_slug, c.task_index, c.attempt, c.input, c.msg_id,
-      c.max_attempts, c.timeout
+      c.max_attempts, c.timeout, c.requeued_count
     from pgflow._claim_tasks(
       _claim_visible.flow_slug, v_message_ids, _claim_visible.worker_id, omit_run => false
     ) c

@@ -52,7 +52,7 @@ begin
       return query
         select
           'refused'::text, null::text, given.run_id, given.step_slug, given.task_index, given.attempt, null::jsonb,
-          null::bigint, null::integer, null::integer
+          null::bigint, null::integer, null::integer, null::integer
         from unnest(exchange.run_ids, exchange.step_slugs, exchange.task_indexes, exchange.attempts)
           with ordinality as given (run_id, step_slug, task_index, attempt, position)
         where given.position <> all (v_counted);

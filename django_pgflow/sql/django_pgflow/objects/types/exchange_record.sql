@@ -9,5 +9,7 @@ create type django_pgflow.exchange_record as (
   input jsonb,
   msg_id bigint,
   max_attempts integer,
-  timeout integer
+  timeout integer,
+  -- How often a worker died with the task in its hands.
+  requeued_count integer
 );

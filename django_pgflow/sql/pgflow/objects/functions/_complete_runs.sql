@@ -1,6 +1,10 @@
--- Completes the runs that have no step left; their output has a key for each completed leaf step.
--- Called by _advance and maybe_complete_run. The caller has locked the runs.
-create function pgflow._complete_runs(run_ids uuid[])
+-- Counts steps as ended, so many for each run, and completes the runs that have none left; a run's output has a key for
+-- each completed leaf step. Arrays in parallel, each run once.
+-- Called by _move_steps, _advance and maybe_complete_run. The caller has locked the runs.
+create function pgflow._complete_runs(
+  run_ids uuid[],
+  ended_counts integer[]
+)
 returns void
 language plpgsql
 set search_path to ''
@@ -8,26 +12,32 @@ as $$
 declare
   v_run_ids uuid[];
 begin
-  with completed as (
+  with counted as (
     update pgflow.runs r
     set
-      status = 'completed',
-      completed_at = greatest(now(), r.started_at),
-      output = (
-        select jsonb_object_agg(s.step_slug, coalesce(s.output, 'null'))
-        from pgflow.step_states s
-        where s.run_id = r.run_id
-          and s.status = 'completed'
-          and not exists (
-            select from pgflow.deps e where e.flow_slug = s.flow_slug and e.dep_slug = s.step_slug
-          )
-      )
-    where r.run_id = any (_complete_runs.run_ids)
+      remaining_steps = r.remaining_steps - ended.steps_count,
+      status = case when r.remaining_steps = ended.steps_count then 'completed' else r.status end,
+      completed_at = case when r.remaining_steps = ended.steps_count then greatest(now(), r.started_at) end,
+      output = case
+        when r.remaining_steps = ended.steps_count then (
+          select jsonb_object_agg(s.step_slug, coalesce(s.output, 'null'))
+          from pgflow.step_states s
+          where s.run_id = r.run_id
+            and s.status = 'completed'
+            and not exists (
+              select from pgflow.deps e where e.flow_slug = s.flow_slug and e.dep_slug = s.step_slug
+            )
+        )
+      end
+    from unnest(_complete_runs.run_ids, _complete_runs.ended_counts) as ended (run_id, steps_count)
+    where r.run_id = ended.run_id
       and r.status = 'started'
-      and r.remaining_steps = 0
-    returning r.run_id
+      and (ended.steps_count > 0 or r.remaining_steps = 0)
+    returning r.run_id, r.status
   )
-  select array_agg(c.run_id) into v_run_ids from completed c;
+  select array_agg(c.run_id) into v_run_ids
+  from counted c
+  where c.status = 'completed';
 
   if v_run_ids is not null then
     perform pgflow._emit_runs(v_run_ids);

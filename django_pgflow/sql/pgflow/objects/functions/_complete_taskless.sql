@@ -37,6 +37,7 @@ begin
   end if;
   perform pgflow._emit_steps(v_run_ids, v_step_slugs);
   perform pgflow._release_dependents(v_run_ids, v_step_slugs);
+  perform pgflow._count_down(v_run_ids);
   return cardinality(v_run_ids);
 end;
 $$;

@@ -44,6 +44,7 @@ begin
         v_batch.run_ids, v_batch.step_slugs, v_batch.skip_reasons, v_batch.error_messages
       );
       perform pgflow._release_dependents(v_batch.run_ids, v_batch.step_slugs);
+      perform pgflow._count_down(v_batch.run_ids);
     else
       perform pgflow._skip_cascade(
         v_batch.run_ids, v_batch.step_slugs, v_batch.skip_reasons, v_batch.error_messages

@@ -21,7 +21,9 @@ returns table (
   verdict text,
   error_message text,
   step_error text,
-  delay integer
+  delay integer,
+  flow_slug text,
+  message_id bigint
 )
 language plpgsql
 stable
@@ -54,7 +56,9 @@ begin
       when given.outcome = 'released' then coalesce(given.delay, 0)
       when given.outcome = 'failed' and attempts.left_count > 0
         then coalesce(given.delay, pgflow._retry_delay(attempts.base_delay, attempts.charged_count))
-    end
+    end,
+    t.flow_slug,
+    t.message_id
   from unnest(
     _judge_reports.run_ids, _judge_reports.step_slugs, _judge_reports.task_indexes, _judge_reports.outcomes,
     _judge_reports.outputs, _judge_reports.error_messages, _judge_reports.attempts, _judge_reports.delays

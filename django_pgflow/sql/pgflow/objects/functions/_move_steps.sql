@@ -19,6 +19,7 @@ declare
   v_failed_modes text[];
   v_skip_reasons text[];
   v_failed_errors text[];
+  v_going_run_ids uuid[];
 begin
   -- 1. Count completed tasks; a step without remaining ones is completed, with its output.
   with counted as (
@@ -35,11 +36,23 @@ begin
       status = case when s.remaining_tasks = counted.completed_count then 'completed' else s.status end,
       completed_at = case when s.remaining_tasks = counted.completed_count then greatest(now(), s.started_at) end,
       output = case
-        when s.remaining_tasks = counted.completed_count then pgflow._step_output(s.flow_slug, s.run_id, s.step_slug)
+        when s.remaining_tasks <> counted.completed_count then null
+        when d.step_type = 'map' then (
+          select jsonb_agg(coalesce(t.output, 'null') order by t.task_index)
+          from pgflow.step_tasks t
+          where t.run_id = s.run_id and t.step_slug = s.step_slug and t.status = 'completed'
+        )
+        else (
+          select t.output
+          from pgflow.step_tasks t
+          where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = 0
+        )
       end
-    from counted
+    from counted, pgflow.steps d
     where s.run_id = counted.run_id
       and s.step_slug = counted.step_slug
+      and d.flow_slug = s.flow_slug
+      and d.step_slug = s.step_slug
     returning counted.position, s.run_id, s.step_slug, s.status
   )
   select array_agg(m.run_id order by m.position), array_agg(m.step_slug order by m.position)
@@ -50,49 +63,57 @@ begin
   if v_ended_run_ids is not null then
     perform pgflow._emit_steps(v_ended_run_ids, v_ended_step_slugs);
     perform pgflow._release_dependents(v_ended_run_ids, v_ended_step_slugs);
+    perform pgflow._complete_runs(array_agg(ended.run_id), array_agg(ended.steps_count))
+    from (
+      select e.run_id, count(*)::integer as steps_count from unnest(v_ended_run_ids) as e (run_id) group by e.run_id
+    ) as ended;
   end if;
 
   -- 2. Fail or skip the steps of tasks that failed or asked for it; the first of a step decides.
-  select
-    array_agg(f.run_id), array_agg(f.step_slug), array_agg(f.mode), array_agg(f.skip_reason),
-    array_agg(f.error_message)
-  into v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_skip_reasons, v_failed_errors
-  from (
-    select distinct on (task.run_id, task.step_slug)
-      task.run_id,
-      task.step_slug,
-      case
-        when task.verdict = 'violation' then 'fail'
-        when task.verdict = 'skipped' and d.when_exhausted = 'fail' then 'skip'
-        else d.when_exhausted
-      end as mode,
-      case when task.verdict = 'skipped' then 'handler_skipped' else 'handler_failed' end as skip_reason,
-      task.error_message
-    from unnest(
-      _move_steps.run_ids, _move_steps.step_slugs, _move_steps.verdicts, _move_steps.error_messages
-    ) with ordinality as task (run_id, step_slug, verdict, error_message, position)
-    join pgflow.runs r on r.run_id = task.run_id
-    join pgflow.steps d on d.flow_slug = r.flow_slug and d.step_slug = task.step_slug
-    where task.verdict in ('failed', 'violation', 'skipped')
-    order by task.run_id, task.step_slug, task.position
-  ) as f;
+  if _move_steps.verdicts && array['failed', 'violation', 'skipped'] then
+    select
+      array_agg(f.run_id), array_agg(f.step_slug), array_agg(f.mode), array_agg(f.skip_reason),
+      array_agg(f.error_message)
+    into v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_skip_reasons, v_failed_errors
+    from (
+      select distinct on (task.run_id, task.step_slug)
+        task.run_id,
+        task.step_slug,
+        case
+          when task.verdict = 'violation' then 'fail'
+          when task.verdict = 'skipped' and d.when_exhausted = 'fail' then 'skip'
+          else d.when_exhausted
+        end as mode,
+        case when task.verdict = 'skipped' then 'handler_skipped' else 'handler_failed' end as skip_reason,
+        task.error_message
+      from unnest(
+        _move_steps.run_ids, _move_steps.step_slugs, _move_steps.verdicts, _move_steps.error_messages
+      ) with ordinality as task (run_id, step_slug, verdict, error_message, position)
+      join pgflow.runs r on r.run_id = task.run_id
+      join pgflow.steps d on d.flow_slug = r.flow_slug and d.step_slug = task.step_slug
+      where task.verdict in ('failed', 'violation', 'skipped')
+      order by task.run_id, task.step_slug, task.position
+    ) as f;
 
-  if v_failed_run_ids is not null then
     perform pgflow._end_failed_steps(
       v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_skip_reasons, v_failed_errors
     );
   end if;
 
-  -- 3. Follow up only where a step ended.
+  -- 3. Follow up only where a step ended and its run goes on.
   if v_ended_run_ids is not null or v_failed_run_ids is not null then
-    -- In the order of the reports, so that the work that they release is queued in that order.
-    perform pgflow._advance(array(
-      select task.run_id
-      from unnest(_move_steps.run_ids) with ordinality as task (run_id, position)
-      where task.run_id = any (v_ended_run_ids || v_failed_run_ids)
-      group by task.run_id
-      order by min(task.position)
-    ));
+    v_going_run_ids := array(
+      select r.run_id
+      from unnest(v_ended_run_ids || v_failed_run_ids) with ordinality as ended (run_id, position)
+      join pgflow.runs r on r.run_id = ended.run_id
+      where r.status = 'started'
+      group by r.run_id
+      -- In the order of the reports, so that the work that they release is queued in that order.
+      order by min(ended.position)
+    );
+    if v_going_run_ids <> '{}' then
+      perform pgflow._advance(v_going_run_ids);
+    end if;
   end if;
 end;
 $$;

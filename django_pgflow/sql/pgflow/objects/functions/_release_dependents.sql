@@ -1,5 +1,5 @@
--- Counts steps that have just been completed or skipped as done: for their dependents, whose maps learn how many
--- tasks they have, and for their runs. Arrays in parallel, each step once.
+-- Counts steps that have just been completed or skipped as done, for their dependents; their maps learn how many tasks
+-- they have. Arrays in parallel, each step once.
 -- Called wherever a step ends without failing its run. The caller has locked the runs.
 create function pgflow._release_dependents(
   run_ids uuid[],
@@ -36,14 +36,5 @@ begin
   where s.run_id = released.run_id
     and s.step_slug = released.step_slug
     and s.status = 'created';
-
-  update pgflow.runs r
-  set remaining_steps = r.remaining_steps - done.steps_count
-  from (
-    select d.run_id, count(*)::integer as steps_count
-    from unnest(_release_dependents.run_ids) as d (run_id)
-    group by d.run_id
-  ) as done
-  where r.run_id = done.run_id;
 end;
 $$;

@@ -30,11 +30,13 @@ declare
   v_positions integer[];
   v_run_ids uuid[];
   v_step_slugs text[];
+  v_task_indexes integer[];
   v_verdicts text[];
   v_errors text[];
+  v_step_errors text[];
+  v_delays integer[];
   v_flow_slugs text[];
   v_message_ids bigint[];
-  v_delays integer[];
 begin
   if not _report_tasks.outcomes <@ array['completed', 'failed', 'exhausted', 'released', 'skipped'] then
     raise exception 'Outcomes must be completed, failed, exhausted, released or skipped, not: %',
@@ -48,29 +50,40 @@ begin
 
   perform pgflow._lock_steps(_report_tasks.run_ids, _report_tasks.step_slugs);
 
-  with judged as materialized (
+  select
+    array_agg(j.place), array_agg(j.run_id), array_agg(j.step_slug), array_agg(j.task_index), array_agg(j.verdict),
+    array_agg(j.error_message), array_agg(j.step_error), array_agg(j.delay), array_agg(j.flow_slug),
+    array_agg(j.message_id)
+  into
+    v_positions, v_run_ids, v_step_slugs, v_task_indexes, v_verdicts, v_errors, v_step_errors, v_delays, v_flow_slugs,
+    v_message_ids
+  from (
     select *
     from pgflow._judge_reports(
       _report_tasks.run_ids, _report_tasks.step_slugs, _report_tasks.task_indexes, _report_tasks.outcomes,
       _report_tasks.outputs, _report_tasks.error_messages, _report_tasks.attempts, _report_tasks.worker_id,
       _report_tasks.delays
-    )
-  ),
-  remembered as (
-    insert into django_pgflow.failed_attempts (
-      run_id, step_slug, task_index, attempt, worker_id, started_at, failed_at, error_class, error_message, traceback
-    )
-    select
-      t.run_id, t.step_slug, t.task_index, t.attempts_count, t.last_worker_id, t.started_at,
-      greatest(now(), t.started_at), _report_tasks.error_classes[j.place], j.error_message,
-      _report_tasks.tracebacks[j.place]
-    from judged j
-    join pgflow.step_tasks t
-      on t.run_id = j.run_id and t.step_slug = j.step_slug and t.task_index = j.task_index
-    where j.verdict in ('retry', 'failed', 'violation')
-    on conflict do nothing
-  ),
-  reported as (
+    ) as judged
+    order by judged.place
+  ) as j;
+
+  if v_positions is not null then
+    if v_verdicts && array['retry', 'failed', 'violation'] then
+      insert into django_pgflow.failed_attempts (
+        run_id, step_slug, task_index, attempt, worker_id, started_at, failed_at, error_class, error_message, traceback
+      )
+      select
+        t.run_id, t.step_slug, t.task_index, t.attempts_count, t.last_worker_id, t.started_at,
+        greatest(now(), t.started_at), _report_tasks.error_classes[j.place], j.error_message,
+        _report_tasks.tracebacks[j.place]
+      from unnest(v_positions, v_run_ids, v_step_slugs, v_task_indexes, v_verdicts, v_errors)
+        as j (place, run_id, step_slug, task_index, verdict, error_message)
+      join pgflow.step_tasks t
+        on t.run_id = j.run_id and t.step_slug = j.step_slug and t.task_index = j.task_index
+      where j.verdict in ('retry', 'failed', 'violation')
+      on conflict do nothing;
+    end if;
+
     update pgflow.step_tasks t
     set
       status = case j.verdict
@@ -87,32 +100,25 @@ begin
       failed_at = case when j.verdict in ('failed', 'violation') then greatest(now(), t.started_at) end,
       output = case when j.verdict in ('completed', 'violation') then _report_tasks.outputs[j.place] end,
       error_message = coalesce(j.error_message, t.error_message)
-    from judged j
+    from unnest(v_positions, v_run_ids, v_step_slugs, v_task_indexes, v_verdicts, v_errors)
+      as j (place, run_id, step_slug, task_index, verdict, error_message)
     where t.run_id = j.run_id
       and t.step_slug = j.step_slug
-      and t.task_index = j.task_index
-    returning
-      j.place, j.run_id, j.step_slug, j.verdict, j.step_error, j.delay, t.flow_slug, t.message_id
-  )
-  select
-    array_agg(r.place), array_agg(r.run_id), array_agg(r.step_slug), array_agg(r.verdict),
-    array_agg(r.step_error), array_agg(r.flow_slug), array_agg(r.message_id), array_agg(r.delay)
-  into v_positions, v_run_ids, v_step_slugs, v_verdicts, v_errors, v_flow_slugs, v_message_ids, v_delays
-  from (select * from reported order by reported.place) as r;
+      and t.task_index = j.task_index;
 
-  if v_positions is not null then
-    perform pgflow._move_steps(v_run_ids, v_step_slugs, v_verdicts, v_errors);
+    perform pgflow._move_steps(v_run_ids, v_step_slugs, v_verdicts, v_step_errors);
 
-    perform pgflow._delay_messages(
-      array_agg(m.flow_slug), array_agg(m.message_id), array_agg(m.delay)
-    )
-    from unnest(v_flow_slugs, v_message_ids, v_delays) as m (flow_slug, message_id, delay)
-    where m.delay is not null
-    having count(*) > 0;
-    perform django_pgflow.notify_queued(due.flow_slug)
-    from (
-      select distinct m.flow_slug from unnest(v_flow_slugs, v_delays) as m (flow_slug, delay) where m.delay = 0
-    ) as due;
+    if v_verdicts && array['retry', 'released'] then
+      perform pgflow._delay_messages(
+        array_agg(m.flow_slug), array_agg(m.message_id), array_agg(m.delay)
+      )
+      from unnest(v_flow_slugs, v_message_ids, v_delays) as m (flow_slug, message_id, delay)
+      where m.delay is not null;
+      perform django_pgflow.notify_queued(due.flow_slug)
+      from (
+        select distinct m.flow_slug from unnest(v_flow_slugs, v_delays) as m (flow_slug, delay) where m.delay = 0
+      ) as due;
+    end if;
 
     perform pgflow._archive_messages(array_agg(m.flow_slug), array_agg(m.message_id))
     from unnest(v_flow_slugs, v_message_ids, v_delays) as m (flow_slug, message_id, delay)

@@ -46,13 +46,7 @@ begin
     return 0;
   end if;
   perform pgflow._skip_steps(v_run_ids, v_step_slugs, v_skip_reasons, v_error_messages);
-
-  update pgflow.runs r
-  set remaining_steps = r.remaining_steps - skipped.steps_count
-  from (
-    select u.run_id, count(*)::integer as steps_count from unnest(v_run_ids) as u (run_id) group by u.run_id
-  ) as skipped
-  where r.run_id = skipped.run_id;
+  perform pgflow._count_down(v_run_ids);
   return cardinality(v_run_ids);
 end;
 $$;

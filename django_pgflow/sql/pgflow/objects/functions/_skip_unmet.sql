@@ -38,6 +38,7 @@ begin
       v_run_ids, v_step_slugs, array_fill('condition_unmet'::text, array[cardinality(v_run_ids)])
     );
     perform pgflow._release_dependents(v_run_ids, v_step_slugs);
+    perform pgflow._count_down(v_run_ids);
     v_skipped_count := cardinality(v_run_ids);
   end if;
 

@@ -13,6 +13,6 @@ set jit to off
 as $$
 begin
   perform from pgflow.runs r where r.run_id = maybe_complete_run.run_id for no key update;
-  perform pgflow._complete_runs(array[maybe_complete_run.run_id]);
+  perform pgflow._complete_runs(array[maybe_complete_run.run_id], array[0]);
 end;
 $$;

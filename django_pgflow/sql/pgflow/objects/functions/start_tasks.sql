@@ -1,12 +1,14 @@
--- Claims the queued tasks behind messages that a worker has read; all else is passed over. See _claim_tasks.
+-- Claims the queued tasks behind messages that a worker has read, and hides the messages for the tasks' timeout plus
+-- 2 seconds; all else is passed over. See _claim_tasks.
 -- With the setting pgflow.task_input = 'deps' the inputs have no key "run".
+-- Locks tasks, waiting for none, then queue rows.
 create function pgflow.start_tasks(
   flow_slug text,
   msg_ids bigint[],
   worker_id uuid
 )
 returns setof pgflow.step_task_record
-language sql
+language plpgsql
 set search_path to ''
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
@@ -15,12 +17,27 @@ set enable_mergejoin to off
 set join_collapse_limit to 1
 set jit to off
 as $$
-  select
-    start_tasks.flow_slug, c.run_id, c.step_slug, c.input, c.msg_id, c.task_index, c.flow_input
-  from pgflow._claim_tasks(
-    start_tasks.flow_slug,
-    start_tasks.msg_ids,
-    start_tasks.worker_id,
-    omit_run => coalesce(current_setting('pgflow.task_input', true), '') = 'deps'
-  ) c
+declare
+  v_claimed record;
+  v_message_ids bigint[] := '{}';
+  v_delays integer[] := '{}';
+begin
+  for v_claimed in
+    select *
+    from pgflow._claim_tasks(
+      start_tasks.flow_slug,
+      start_tasks.msg_ids,
+      start_tasks.worker_id,
+      omit_run => coalesce(current_setting('pgflow.task_input', true), '') = 'deps'
+    )
+  loop
+    v_message_ids := v_message_ids || v_claimed.msg_id;
+    v_delays := v_delays || v_claimed.timeout + 2;
+    return next (
+      start_tasks.flow_slug, v_claimed.run_id, v_claimed.step_slug, v_claimed.input, v_claimed.msg_id,
+      v_claimed.task_index, v_claimed.flow_input
+    )::pgflow.step_task_record;
+  end loop;
+  perform pgflow.set_vt_batch(start_tasks.flow_slug, v_message_ids, v_delays);
+end;
 $$;

@@ -28,6 +28,7 @@ comment on schema pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_compare_flow_shapes.sql
 \ir ../../objects/functions/_complete_runs.sql
 \ir ../../objects/functions/_complete_taskless.sql
+\ir ../../objects/functions/_count_down.sql
 \ir ../../objects/functions/_create_flow_from_shape.sql
 \ir ../../objects/functions/_delay_messages.sql
 \ir ../../objects/functions/_dependency_outputs.sql
@@ -58,7 +59,6 @@ comment on schema pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_stalled_tasks.sql
 \ir ../../objects/functions/_start_runs.sql
 \ir ../../objects/functions/_start_steps.sql
-\ir ../../objects/functions/_step_output.sql
 \ir ../../objects/functions/_unmet_steps.sql
 \ir ../../objects/functions/_unwrap_pattern.sql
 \ir ../../objects/functions/_wrap_pattern.sql
