@@ -58,6 +58,14 @@ types: $(VENV)/.installed-dev ## check types
 package: $(VENV)/.installed-dev ## build the wheel, install it elsewhere, and migrate an empty project with it
 	@$(BIN)/python -m tests.project.check_package
 
+.PHONY: chaos
+chaos: $(VENV)/.installed-dev ## kill workers and Postgres for minutes, then check what is promised (ARGS="--minutes 20 --seed 7 --write")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+.PHONY: chaos-short
+chaos-short: $(VENV)/.installed-dev ## the same for less than a minute
+	@$(BIN)/python -m tests.chaos --minutes 0.7 --workers 3 $(ARGS)
+
 .PHONY: ready
 ready: lint types test test-16 package ## all that CI checks
 
