@@ -5,8 +5,6 @@ Whatever a handler raises, ``SystemExit`` too, is a failure of its task and not 
 
 from __future__ import annotations
 
-import asyncio
-
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from django_pgflow.worker import connections
@@ -30,9 +28,9 @@ def call(task: Task) -> Outcome:
 
 
 async def acall(task: Task) -> Outcome:
-    """Await an ``async def`` handler."""
+    """Await an ``async def`` handler, which is cancelled when its time is over."""
     try:
-        async with ThreadSensitiveContext() as threads, asyncio.timeout(task.record.timeout) as limit:
+        async with ThreadSensitiveContext() as threads:
             try:
                 args, kwargs = task.arguments()
                 return task.completed(await task.step.func(*args, **kwargs))
@@ -42,7 +40,5 @@ async def acall(task: Task) -> Outcome:
                 if thread is not None:
                     thread.submit(connections.close_all)
                     thread.shutdown(wait=False)
-    except TimeoutError as error:
-        return task.timed_out() if limit.expired() else task.failed(error)
     except BaseException as error:
         return task.failed(error)

@@ -143,6 +143,7 @@ class Exchange(SourceBase):
         super().__init__(connection, worker_id, in_hand)
         self._core = core
         self._listening = listening
+        self._was_waiting = True  # or so the database may think
 
     async def exchange(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
@@ -179,9 +180,19 @@ class Exchange(SourceBase):
     async def _run(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
     ) -> list[ExchangeRecord]:
-        return await self._session.run(
-            self._core.exchange(self._worker_id, flow_slugs, capacity, reports, listening=self._listening)
+        was_waiting, self._was_waiting = self._was_waiting, True
+        records = await self._session.run(
+            self._core.exchange(
+                self._worker_id,
+                flow_slugs,
+                capacity,
+                reports,
+                listening=self._listening,
+                was_waiting=was_waiting,
+            )
         )
+        self._was_waiting = capacity > 0 and not any(record.kind == "claimed" for record in records)
+        return records
 
     async def _one_by_one(
         self, flow_slugs: Sequence[str], reports: Sequence[TaskReport], error: psycopg.Error

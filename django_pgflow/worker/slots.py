@@ -1,11 +1,10 @@
-"""The tasks in this worker's hands: begun, and ended but not yet reported."""
+"""The tasks in this worker's hands: claimed, begun, and ended but not yet reported."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,12 +12,21 @@ from dataclasses import dataclass
 from django_pgflow.db.records import ExchangeRecord, TaskReport
 from django_pgflow.worker.executors import Executors
 from django_pgflow.worker.executors.base import Executor
+from django_pgflow.worker.pace import Pace
 from django_pgflow.worker.task import Outcome, Task, TaskKey
 
 logger = logging.getLogger(__name__)
 
 CLEAN_UP = 2.0
 """Seconds that a cancelled ``async def`` handler gets to clean up."""
+TICK = 0.2
+"""Seconds between two looks at the clock while a task is in hand."""
+PATIENCE = 1.0
+"""Seconds that a claimed task waits for a slot before another worker may have it."""
+SUSPECT_AFTER = 2
+"""Workers that died with a task in their hands, after which it is executed alone: it, or one beside it, did that."""
+SUSPECT_PATIENCE = 10.0
+"""Seconds that such a task waits for the others to end."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -27,8 +35,9 @@ class Running:
 
     task: Task
     executor: Executor
-    alarm: asyncio.TimerHandle
+    deadline: float
     returning: bool = False
+    timed_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,28 +55,40 @@ class Finished:
 
 
 class Slots:
-    """As many places as the worker may execute tasks at a time. Made and used on the event loop.
+    """As many places as the worker may execute tasks at a time, and a few tasks that wait for one.
+
+    Made and used on the event loop.
 
     Args:
-        concurrency: How many.
+        concurrency: How many places.
         wake: Called on the loop when something has finished.
+        begun: Called with each task that begins, right before it does.
     """
 
-    def __init__(self, concurrency: int, wake: Callable[[], None]) -> None:
+    def __init__(self, concurrency: int, wake: Callable[[], None], begun: Callable[[Task], None]) -> None:
         self._concurrency = concurrency
         self._wake = wake
+        self._begun = begun
         self._loop = asyncio.get_running_loop()
         self._executors = Executors(self._deliver)
+        self._pace = Pace()
+        self._waiting: deque[tuple[Task, float]] = deque()  # with the time when each came
+        self._suspects: deque[tuple[Task, float]] = deque()
+        self._alone: Task | None = None
         self._running: dict[TaskKey, Running] = {}
         self._finished: list[Finished] = []
         self._reporting: list[Finished] = []
         self._inbox: deque[tuple[Task, Outcome]] = deque()  # filled from any thread
         self._inbox_called = False
+        self._ticking = False
 
     @property
-    def free(self) -> int:
-        """Slots without a task."""
-        return self._concurrency - len(self._running)
+    def room(self) -> int:
+        """How many tasks the worker wants now: for free slots, and a few more where they end fast."""
+        if self._suspects or self._alone is not None:
+            return 0
+        free = self._concurrency - len(self._running)
+        return max(0, free + self._pace.ahead() - len(self._waiting))
 
     @property
     def running(self) -> int:
@@ -75,14 +96,19 @@ class Slots:
         return len(self._running)
 
     @property
-    def waiting(self) -> int:
+    def unreported(self) -> int:
         """Tasks that wait to be reported, or are being reported."""
         return len(self._finished) + len(self._reporting)
 
     @property
+    def to_report(self) -> bool:
+        """Whether anything is to be reported."""
+        return bool(self._finished)
+
+    @property
     def empty(self) -> bool:
         """Whether no task is in hand at all."""
-        return not (self._running or self._inbox or self._finished or self._reporting)
+        return not (self._running or self._waiting or self._suspects or self._inbox or self.unreported)
 
     @property
     def leftovers(self) -> int:
@@ -91,16 +117,15 @@ class Slots:
 
     def keys(self) -> set[TaskKey]:
         """Return the tasks in hand."""
-        return {*self._running, *(finished.key for finished in (*self._finished, *self._reporting))}
+        waiting = (task.key for task, _ in (*self._waiting, *self._suspects))
+        return {*self._running, *waiting, *(finished.key for finished in (*self._finished, *self._reporting))}
 
     def start(self, task: Task) -> None:
-        """Begin a task in a slot."""
-        executor = self._executors.of(task.step)
-        # A coroutine is cancelled in time by its executor; here it is only given up if it does not heed that.
-        patience = task.record.timeout + (CLEAN_UP if task.step.is_async else 0.0)
-        alarm = self._loop.call_later(patience, self._time_out, task)
-        self._running[task.key] = Running(task=task, executor=executor, alarm=alarm)
-        executor.start(task)
+        """Begin a task in a slot, or let it wait for one."""
+        queue = self._suspects if task.record.requeued_count >= SUSPECT_AFTER else self._waiting
+        queue.append((task, self._loop.time()))
+        self._fill()
+        self._tick_later()
 
     def release(self, record: ExchangeRecord) -> None:
         """Give back a task that was claimed and will not begin here."""
@@ -113,12 +138,12 @@ class Slots:
         )
         self._finished.append(Finished(report=report))
 
-    def collect(self) -> bool:
-        """Take over what the executors delivered. Returns whether anything is to be reported."""
-        self._inbox_called = False
-        while self._inbox:
-            self._finish(*self._inbox.popleft())
-        return bool(self._finished)
+    def release_waiting(self) -> None:
+        """Give back all that has not begun."""
+        for queue in (self._waiting, self._suspects):
+            while queue:
+                self.release(queue.popleft()[0].record)
+        self._wake()
 
     @contextlib.contextmanager
     def reporting(self) -> Iterator[list[Finished]]:
@@ -129,13 +154,13 @@ class Slots:
 
     async def give_back(self) -> None:
         """End all tasks in such a way that their attempts do not count."""
+        self.release_waiting()
         for running in self._running.values():
             running.returning = True
             running.executor.cancel(running.task)
-        deadline = time.monotonic() + CLEAN_UP
-        while time.monotonic() < deadline and any(r.task.step.is_async for r in self._running.values()):
+        deadline = self._loop.time() + CLEAN_UP
+        while self._loop.time() < deadline and any(r.task.step.is_async for r in self._running.values()):
             await asyncio.sleep(0.01)
-            self.collect()
         for running in list(self._running.values()):
             running.executor.abandon(running.task)
             self._finish(running.task, running.task.released())
@@ -145,11 +170,56 @@ class Slots:
         """Let what is idle end."""
         self._executors.close()
 
-    def _time_out(self, task: Task) -> None:
-        self.collect()  # it may just have ended
-        running = self._running.get(task.key)
-        if running is None or running.task is not task:
+    # -- begin
+
+    def _fill(self) -> None:
+        """Begin what there is a slot for."""
+        while self._waiting and self._alone is None and len(self._running) < self._concurrency:
+            self._begin(self._waiting.popleft()[0])
+        if self._suspects and not self._running:
+            self._alone = self._suspects.popleft()[0]
+            self._begin(self._alone)
+
+    def _begin(self, task: Task) -> None:
+        executor = self._executors.of(task.step)
+        deadline = self._loop.time() + task.record.timeout
+        self._running[task.key] = Running(task=task, executor=executor, deadline=deadline)
+        task.begin()
+        self._begun(task)
+        executor.start(task)
+
+    # -- the clock
+
+    def _tick_later(self) -> None:
+        if not self._ticking:
+            self._ticking = True
+            self._loop.call_later(TICK, self._tick)
+
+    def _tick(self) -> None:
+        """Do what is due: end what takes too long, give back what waits too long."""
+        self._ticking = False
+        self._receive()
+        now = self._loop.time()
+        for running in list(self._running.values()):
+            if now >= running.deadline:
+                self._time_out(running)
+        while self._waiting and now - self._waiting[0][1] > PATIENCE:
+            self.release(self._waiting.popleft()[0].record)
+        if self._suspects and now - self._suspects[0][1] > SUSPECT_PATIENCE:
+            self._begin(self._suspects.popleft()[0])
+        self._fill()
+        if self._finished:
             self._wake()
+        if self._running or self._waiting or self._suspects:
+            self._tick_later()
+
+    def _time_out(self, running: Running) -> None:
+        task = running.task
+        if task.step.is_async and not running.timed_out:
+            # A coroutine can be told; it is given up only if it does not heed that.
+            running.timed_out = True
+            running.deadline += CLEAN_UP
+            running.executor.cancel(task)
             return
         running.executor.abandon(task)
         fields = task.log_fields()
@@ -161,7 +231,8 @@ class Slots:
             extra=fields,
         )
         self._finish(task, task.timed_out())
-        self._wake()
+
+    # -- end
 
     def _deliver(self, task: Task, outcome: Outcome) -> None:
         """Take an outcome from an executor, in any thread; however many come at once, the loop is woken once."""
@@ -169,14 +240,30 @@ class Slots:
         if not self._inbox_called:
             self._inbox_called = True
             with contextlib.suppress(RuntimeError):  # the loop is closed: the task was given back
-                self._loop.call_soon_threadsafe(self._wake)
+                self._loop.call_soon_threadsafe(self._receive)
+
+    def _receive(self) -> None:
+        """Take over what the executors delivered, and begin others in its place."""
+        self._inbox_called = False
+        count = 0
+        while self._inbox:
+            self._finish(*self._inbox.popleft())
+            count += 1
+        if count:
+            self._pace.ended(count)
+            self._fill()
+            self._wake()
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         running = self._running.get(task.key)
         if running is None or running.task is not task:
             return  # given up meanwhile
         del self._running[task.key]
-        running.alarm.cancel()
-        if running.returning and isinstance(outcome.exception, asyncio.CancelledError):
-            outcome = task.released()
+        if self._alone is task:
+            self._alone = None
+        if isinstance(outcome.exception, asyncio.CancelledError):
+            if running.returning:
+                outcome = task.released()
+            elif running.timed_out:
+                outcome = task.timed_out()
         self._finished.append(Finished(report=task.report(outcome), task=task, outcome=outcome))

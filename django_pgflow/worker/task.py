@@ -69,9 +69,23 @@ class Task:
     record: ExchangeRecord
     flow: FlowDefinition
     step: Step[..., Any]
-    context: Context
     flow_input: Any = None
-    began: float = field(default_factory=time.monotonic)
+    context: Context = field(init=False)
+    began: float = field(init=False)
+
+    def begin(self) -> None:
+        """Note that the attempt begins now, and make its context; before that it may have waited for a slot."""
+        self.began = time.monotonic()
+        self.context = Context(
+            run_id=self.record.run_id,
+            flow_slug=self.record.flow_slug,
+            step_slug=self.record.step_slug,
+            task_index=self.record.task_index,
+            attempt=self.record.attempt,
+            max_attempts=self.record.max_attempts,
+            timeout=self.record.timeout,
+            deadline=timezone.now() + timedelta(seconds=self.record.timeout),
+        )
 
     @property
     def key(self) -> TaskKey:
@@ -172,18 +186,10 @@ class Task:
 
 
 def make(record: ExchangeRecord, flow: FlowDefinition, step: Step[..., Any]) -> Task:
-    """Make the task of a claimed record."""
-    context = Context(
-        run_id=record.run_id,
-        flow_slug=record.flow_slug,
-        step_slug=record.step_slug,
-        task_index=record.task_index,
-        attempt=record.attempt,
-        max_attempts=record.max_attempts,
-        timeout=record.timeout,
-        deadline=timezone.now() + timedelta(seconds=record.timeout),
-    )
-    return Task(record=record, flow=flow, step=step, context=context)
+    """Make a task whose attempt begins now."""
+    task = Task(record=record, flow=flow, step=step)
+    task.begin()
+    return task
 
 
 def error_text(exception: BaseException) -> str:

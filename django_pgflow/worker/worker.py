@@ -17,13 +17,13 @@ from django_pgflow import signals
 from django_pgflow.db import core
 from django_pgflow.db.records import ExchangeRecord
 from django_pgflow.worker import announce, logs, portable, session
-from django_pgflow.worker import task as tasks
 from django_pgflow.worker.exchange import Source
 from django_pgflow.worker.lifecycle import Lifecycle
 from django_pgflow.worker.limits import Limits
 from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.shutdown import Shutdown
 from django_pgflow.worker.slots import Finished, Slots
+from django_pgflow.worker.task import Task
 from django_pgflow.worker.wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -98,8 +98,12 @@ class Worker:
     async def _main(self) -> int:
         self._wake = asyncio.Event()
         self._wakeup = Wakeup(longest=self._options.poll_interval)
-        self._slots = Slots(self._options.concurrency, self._wake.set)
         self._announcer = announce.Announcer()
+        self._slots = Slots(
+            self._options.concurrency,
+            wake=self._wake.set,
+            begun=lambda task: self._announcer.tell(signals.task_started, task),
+        )
         health = session.Health()
         connection, other = (session.Session(self._options.using, name, health) for name in ("exchange", "lifecycle"))
         self._source: Source = portable.source_for(
@@ -159,7 +163,7 @@ class Worker:
     async def _drain(self, serve: asyncio.Task[None]) -> int:
         """Let running tasks end, give back the others, report all."""
         self._accepting = False
-        self._wake.set()
+        self._slots.release_waiting()
         if self._slots.empty and not self._source.connected:
             serve.cancel()  # the database is gone, and we have nothing to tell it
         if not serve.done():
@@ -173,7 +177,7 @@ class Worker:
         await asyncio.wait({serve}, timeout=LAST_WORDS)
         if serve.done() and not serve.cancelled():
             serve.result()  # a bug in the loop is no way to end
-        if count := self._slots.running + self._slots.waiting:
+        if count := self._slots.running + self._slots.unreported:
             logger.error("Worker could not report all tasks count=%d; they will be found stalled", count)
             return 1
         return 0
@@ -186,9 +190,8 @@ class Worker:
     async def _serve(self) -> None:
         while True:
             self._wake.clear()
-            to_report = self._slots.collect()
-            capacity = self._slots.free if self._accepting else 0
-            if to_report or (capacity and not self._wakeup.seconds_left()):
+            capacity = self._slots.room if self._accepting else 0
+            if self._slots.to_report or (capacity and not self._wakeup.seconds_left()):
                 await self._turn(capacity)
             elif not self._accepting and self._slots.empty:
                 return
@@ -222,11 +225,10 @@ class Worker:
         if step is None:
             self._refuse_unknown_step(record)
             return
-        task = tasks.make(record, flow, step)
+        task = Task(record=record, flow=flow, step=step)
         if step.wants_flow_input:
             task.flow_input = await self._flow_input(record.run_id)
         if self._accepting:
-            self._announcer.tell(signals.task_started, task)
             self._slots.start(task)
         else:  # told to stop while the exchange was under way
             self._slots.release(record)

@@ -38,6 +38,6 @@ def test_tasks_steps_and_runs_are_updated_in_place(sessions: Sessions) -> None:
         (task,) = exchange(capacity=1)
         exchange(completed(task), capacity=0)
     assert counts["step_tasks"] == counts["step_tasks in place"] == 2 * SIZE
-    # The last task completes the step in the same update, and the run in a second one after the count of its steps.
+    # The last task completes the step in the same update, and the run in one more.
     assert counts["step_states"] == counts["step_states in place"] == SIZE
-    assert counts["runs"] == counts["runs in place"] == 2
+    assert counts["runs"] == counts["runs in place"] == 1

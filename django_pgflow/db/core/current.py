@@ -262,6 +262,7 @@ class Core:
         reports: Sequence[TaskReport] = (),
         *,
         listening: bool = True,
+        was_waiting: bool = True,
     ) -> Query[ExchangeRecord]:
         """Report results, then claim new tasks, in one statement and so one transaction.
 
@@ -274,6 +275,7 @@ class Core:
             capacity: Tasks to claim at most; 0 claims none.
             reports: Results, in any order.
             listening: Whether the worker is to be notified of new work when it gets nothing now.
+            was_waiting: Whether the last call may have noted that it waits for that.
 
         Returns:
             A record for each claimed task and for each refused report.
@@ -288,7 +290,7 @@ class Core:
             "outcomes => %(outcomes)s::text[], outputs => %(outputs)s::text[]::jsonb[], "
             "error_messages => %(error_messages)s::text[], delays => %(delays)s::integer[], "
             "error_classes => %(error_classes)s::text[], tracebacks => %(tracebacks)s::text[], "
-            "listening => %(listening)s)",
+            "listening => %(listening)s, was_waiting => %(was_waiting)s)",
             params={
                 "worker_id": worker_id,
                 "flow_slugs": list(flow_slugs),
@@ -304,6 +306,7 @@ class Core:
                 "error_classes": [report.error_class for report in reports],
                 "tracebacks": [report.traceback for report in reports],
                 "listening": listening,
+                "was_waiting": was_waiting,
             },
             read=ExchangeRecord.read,
         )

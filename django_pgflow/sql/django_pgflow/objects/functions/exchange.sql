@@ -1,7 +1,7 @@
 -- A worker's one statement: takes its reports, then claims up to so many due tasks, shared fairly among flows. What
 -- the reports release can be claimed by the same call. Reports as _report_tasks takes them, in parallel arrays.
 -- Returns the claimed tasks, and the reports that did not count. A worker that listens and gets nothing is noted as
--- waiting for a notification.
+-- waiting for a notification; it says itself whether it was.
 -- Like every entrance to the engine it fixes how statements are planned: once, by index, joined as written. The
 -- tables may have been empty, or a million rows shorter, when a session planned its statements.
 -- Locks as _report_tasks and then as _claim_visible, which waits for nobody.
@@ -19,7 +19,8 @@ create function django_pgflow.exchange(
   delays integer[] default null,
   error_classes text[] default null,
   tracebacks text[] default null,
-  listening boolean default true
+  listening boolean default true,
+  was_waiting boolean default true
 )
 returns setof django_pgflow.exchange_record
 language plpgsql
@@ -79,10 +80,10 @@ begin
     v_left := v_left - v_taken;
   end loop;
 
-  if exchange.listening then
-    perform django_pgflow._note_waiting(
-      exchange.worker_id, exchange.flow_slugs, exchange.capacity > 0 and v_left = exchange.capacity
-    );
+  if exchange.listening and exchange.capacity > 0 and v_left = exchange.capacity then
+    perform django_pgflow._note_waiting(exchange.worker_id, exchange.flow_slugs, true);
+  elsif exchange.listening and exchange.was_waiting then
+    perform django_pgflow._note_waiting(exchange.worker_id, exchange.flow_slugs, false);
   end if;
 end;
 $$;
