@@ -115,7 +115,3 @@ def main() -> None:
                 connection.execute(statement)
             figure = run(script, clients, seconds) * size
             print(json.dumps({"workload": name, "figure": figure}), flush=True)
-
-
-if __name__ == "__main__":
-    main()

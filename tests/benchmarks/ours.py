@@ -86,7 +86,3 @@ class Driver(protocol.Driver):
         with connection.cursor() as cursor:
             cursor.execute("select status = 'started' from pgflow.runs where run_id = %s", [self._last[0].run_id])
             return bool(cursor.fetchone()[0])
-
-
-if __name__ == "__main__":
-    protocol.main(Driver)

@@ -127,7 +127,7 @@ class Driver:
         return getattr(type(self), method) is not getattr(Driver, method)
 
 
-class TooSlow(Exception):
+class GivenUp(Exception):
     """A workload was given up."""
 
 
@@ -135,12 +135,17 @@ def wait(unfinished: Callable[[], bool], pause: float = 0.002) -> None:
     """Wait until something is done.
 
     Raises:
-        TooSlow: It took longer than ``PATIENCE``.
+        GivenUp: It took longer than ``PATIENCE``, or a worker has ended.
     """
     deadline = time.monotonic() + PATIENCE
+    next_check = time.monotonic() + 1.0
     while unfinished():
-        if time.monotonic() > deadline:
-            raise TooSlow(f"more than {PATIENCE:.0f} s")
+        if time.monotonic() > next_check:
+            next_check += 1.0
+            if any(group.has_lost_one() for group in Workers.all):
+                raise GivenUp("a worker has ended")
+            if time.monotonic() > deadline:
+                raise GivenUp(f"more than {PATIENCE:.0f} s")
         time.sleep(pause)
 
 
@@ -154,7 +159,10 @@ def timed(action: Callable[[], object]) -> float:
 class Workers:
     """Worker processes, each with its children, that can be held up while work is queued."""
 
+    all: ClassVar[list[Workers]] = []
+
     def __init__(self, command: list[str], count: int) -> None:
+        self.all.append(self)
         with Path(os.environ.get("BENCH_LOG") or os.devnull).open("a") as log:
             self._processes = [
                 subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
@@ -167,8 +175,13 @@ class Workers:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
 
+    def has_lost_one(self) -> bool:
+        """Return whether one has ended by itself."""
+        return any(process.poll() is not None for process in self._processes)
+
     def stop(self) -> None:
         """End them, kindly first."""
+        self.all.remove(self)
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -263,6 +276,6 @@ def main(kind: type[Driver]) -> None:
     try:
         for name, figure in measure(driver, float(os.environ.get("BENCH_SCALE") or 1)):
             print(json.dumps({"workload": name, "figure": figure}), flush=True)
-    except TooSlow as error:
+    except GivenUp as error:
         print(json.dumps({"note": f"given up: {error}"}), flush=True)
         sys.exit(1)
