@@ -8,6 +8,7 @@ import environ
 
 SECRET_KEY = "chaos"
 USE_TZ = True
+TIME_ZONE = "UTC"  # as Postgres writes its log
 DATABASES = {"default": environ.Env.db_url_config(os.environ["DATABASE_URL"])}
 DATABASES["default"] |= {
     "CONN_MAX_AGE": 60,
