@@ -143,7 +143,7 @@ class Exchange(SourceBase):
         super().__init__(connection, worker_id, in_hand)
         self._core = core
         self._listening = listening
-        self._was_waiting = True  # or so the database may think
+        self._quiet: set[str] = set()  # flows for which the database surely does not have us as waiting
 
     async def exchange(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
@@ -180,7 +180,7 @@ class Exchange(SourceBase):
     async def _run(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
     ) -> list[ExchangeRecord]:
-        was_waiting, self._was_waiting = self._was_waiting, True
+        quiet, self._quiet = self._quiet, set()  # until the answer is there
         records = await self._session.run(
             self._core.exchange(
                 self._worker_id,
@@ -188,10 +188,10 @@ class Exchange(SourceBase):
                 capacity,
                 reports,
                 listening=self._listening,
-                was_waiting=was_waiting,
+                waiting_slugs=[slug for slug in flow_slugs if slug not in quiet],
             )
         )
-        self._was_waiting = capacity > 0 and not any(record.kind == "claimed" for record in records)
+        self._quiet = quiet.difference(flow_slugs).union(r.flow_slug for r in records if r.kind == "claimed")
         return records
 
     async def _one_by_one(

@@ -29,7 +29,7 @@ class Lifecycle:
         connection: A session of its own.
         worker_id: A new id.
         flow_slugs: The flows that the worker serves.
-        on_work: Called when there may be work.
+        on_work: Called when there may be work, with its flow or None.
         on_deprecated: Called when an operator asked this worker to stop taking work.
     """
 
@@ -41,7 +41,7 @@ class Lifecycle:
         connection: session.Session,
         worker_id: UUID,
         flow_slugs: Sequence[str],
-        on_work: Callable[[], None],
+        on_work: Callable[[str | None], None],
         on_deprecated: Callable[[], None],
     ) -> None:
         self._options = options
@@ -58,7 +58,8 @@ class Lifecycle:
         """Write the worker's row; returns when it is there."""
         while True:
             try:
-                await self._session.connect()
+                if not self._session.connected:
+                    await self._session.connect()
                 await self._session.run(self._core.register_worker(self._worker_id, self._flow_slugs, self.name))
             except psycopg.errors.UniqueViolation:
                 return  # written by a try whose answer was lost
@@ -89,7 +90,7 @@ class Lifecycle:
     async def _live(self) -> None:
         if self._options.listen:
             await self._session.listen(wakeup.CHANNEL)
-        self._on_work()  # what was queued while nobody listened
+        self._on_work(None)  # what was queued while nobody listened
         beat_at = sweep_at = time.monotonic()
         while True:
             now = time.monotonic()
@@ -107,7 +108,7 @@ class Lifecycle:
             return
         async for flow_slug in self._session.notifications(seconds):
             if flow_slug in self._flow_slugs:
-                self._on_work()
+                self._on_work(flow_slug)
 
     async def _beat(self) -> None:
         found = await self._session.run(self._core.heartbeat(self._worker_id))
@@ -129,4 +130,4 @@ class Lifecycle:
         (requeued,) = await self._session.run(query)
         if requeued:
             logger.warning("Stalled tasks given back count=%d", requeued)
-            self._on_work()
+            self._on_work(None)

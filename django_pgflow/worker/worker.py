@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 import uuid
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from uuid import UUID
 from django_pgflow import signals
 from django_pgflow.db import core
 from django_pgflow.db.records import ExchangeRecord
-from django_pgflow.worker import announce, logs, portable, session
+from django_pgflow.worker import announce, logs, pooler, portable, session
 from django_pgflow.worker.exchange import Source
 from django_pgflow.worker.lifecycle import Lifecycle
 from django_pgflow.worker.limits import Limits
@@ -24,7 +23,7 @@ from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.shutdown import Shutdown
 from django_pgflow.worker.slots import Finished, Slots
 from django_pgflow.worker.task import Task
-from django_pgflow.worker.wakeup import Wakeup
+from django_pgflow.worker.wakeup import Wakeups
 
 if TYPE_CHECKING:
     from django_pgflow.dsl.definition import FlowDefinition
@@ -58,7 +57,7 @@ class Worker:
         self._core = core.for_alias(options.using)
         self._options = replace(options, listen=options.listen and portable.notifies(self._core))
         self._accepting = True
-        self._paused_until: dict[str, float] = {}
+        self._lifecycle: Lifecycle | None = None
         self._flow_inputs: OrderedDict[UUID, Any] = OrderedDict()
         self._shutdown = Shutdown(options.grace)
         self._loop = asyncio.new_event_loop()
@@ -97,7 +96,7 @@ class Worker:
 
     async def _main(self) -> int:
         self._wake = asyncio.Event()
-        self._wakeup = Wakeup(longest=self._options.poll_interval)
+        self._wakeups = Wakeups(self._flows, longest=self._options.poll_interval)
         self._announcer = announce.Announcer()
         self._slots = Slots(
             self._options.concurrency,
@@ -106,28 +105,16 @@ class Worker:
         )
         health = session.Health()
         connection, other = (session.Session(self._options.using, name, health) for name in ("exchange", "lifecycle"))
-        self._source: Source = portable.source_for(
-            self._core, connection, self.id, self._slots.keys, listening=self._options.listen
-        )
-        lifecycle = Lifecycle(
-            options=self._options,
-            core=self._core,
-            connection=other,
-            worker_id=self.id,
-            flow_slugs=list(self._flows),
-            on_work=self._call,
-            on_deprecated=lambda: self._shutdown.request("deprecation", grace=None),
-        )
         self._shutdown.install()
         self._announcer.start()
         background: list[asyncio.Task[Any]] = []
         try:
             background.append(stop := asyncio.create_task(self._wait_for(self._shutdown.requested)))
-            background.append(start := asyncio.create_task(self._connect(lifecycle, connection)))
+            background.append(start := asyncio.create_task(self._connect(connection, other)))
             await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
             if not start.done():
                 return 0  # told to stop before the database was there
-            start.result()
+            lifecycle = start.result()
             background.append(alive := asyncio.create_task(lifecycle.run()))
             logger.info(
                 "Worker started worker=%s name=%s flows=%s concurrency=%d",
@@ -145,8 +132,8 @@ class Worker:
             for one in background:
                 one.cancel()
             await asyncio.wait(background)
-            if other.connected:
-                await lifecycle.unregister()
+            if self._lifecycle is not None and other.connected:
+                await self._lifecycle.unregister()
             await connection.close()
             await other.close()
             self._shutdown.uninstall()
@@ -156,9 +143,28 @@ class Worker:
         logger.info("Worker stopped worker=%s code=%d", self.id, code)
         return code
 
-    async def _connect(self, lifecycle: Lifecycle, connection: session.Session) -> None:
-        await lifecycle.register()
-        await connection.connect()
+    async def _connect(self, connection: session.Session, other: session.Session) -> Lifecycle:
+        """Connect, find out what can be done through these connections, and write the worker's row."""
+        if await pooler.connect(connection, other):
+            self._options = replace(self._options, listen=False)
+            logger.info(
+                "Connected through a transaction pooler: polling every %g s instead of LISTEN, statements not prepared",
+                self._options.poll_interval,
+            )
+        self._source: Source = portable.source_for(
+            self._core, connection, self.id, self._slots.keys, listening=self._options.listen
+        )
+        self._lifecycle = Lifecycle(
+            options=self._options,
+            core=self._core,
+            connection=other,
+            worker_id=self.id,
+            flow_slugs=list(self._flows),
+            on_work=self._call,
+            on_deprecated=lambda: self._shutdown.request("deprecation", grace=None),
+        )
+        await self._lifecycle.register()
+        return self._lifecycle
 
     async def _drain(self, serve: asyncio.Task[None]) -> int:
         """Let running tasks end, give back the others, report all."""
@@ -191,25 +197,25 @@ class Worker:
         while True:
             self._wake.clear()
             capacity = self._slots.room if self._accepting else 0
-            if self._slots.to_report or (capacity and not self._wakeup.seconds_left()):
+            if self._slots.to_report or (capacity and not self._wakeups.seconds_left()):
                 await self._turn(capacity)
             elif not self._accepting and self._slots.empty:
                 return
             else:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._wakeup.seconds_left() if capacity else None):
+                    async with asyncio.timeout(self._wakeups.seconds_left() if capacity else None):
                         await self._wake.wait()
 
     async def _turn(self, capacity: int) -> None:
         """Exchange once: results out, new tasks in."""
-        flow_slugs = self._open_flows()
-        quantity = capacity if flow_slugs else 0
-        self._wakeup.looking()
         with self._slots.reporting() as finished:
-            records = await self._source.exchange(flow_slugs, quantity, [one.report for one in finished])
+            # Reports may have released steps of their flows.
+            reported = {one.task.record.flow_slug for one in finished if one.task is not None}
+            flow_slugs = self._wakeups.looking(reported) if capacity else []
+            records = await self._source.exchange(flow_slugs, capacity, [one.report for one in finished])
         claimed = [record for record in records if record.kind == "claimed"]
         refused = {(r.run_id, r.step_slug, r.task_index) for r in records if r.kind == "refused"}
-        self._wakeup.looked(found=len(claimed), capacity=capacity)
+        self._wakeups.looked(flow_slugs, found=Counter(record.flow_slug for record in claimed), capacity=capacity)
         for one in finished:
             self._announce(one, refused=one.key in refused)
         if limit := self.limits.count(sum(one.outcome is not None for one in finished)):
@@ -262,16 +268,9 @@ class Worker:
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 
-    def _call(self) -> None:
-        self._wakeup.call()
+    def _call(self, flow_slug: str | None) -> None:
+        self._wakeups.call(flow_slug)
         self._wake.set()
-
-    def _open_flows(self) -> list[str]:
-        if not self._paused_until:
-            return list(self._flows)
-        now = time.monotonic()
-        self._paused_until = {slug: until for slug, until in self._paused_until.items() if until > now}
-        return [slug for slug in self._flows if slug not in self._paused_until]
 
     def _refuse_unknown_step(self, record: ExchangeRecord) -> None:
         logger.warning(
@@ -281,7 +280,7 @@ class Worker:
             record.run_id,
             record.step_slug,
         )
-        self._paused_until[record.flow_slug] = time.monotonic() + UNKNOWN_STEP_PAUSE
+        self._wakeups.leave(record.flow_slug, UNKNOWN_STEP_PAUSE)
         self._slots.release(record)
 
     async def _flow_input(self, run_id: UUID) -> Any:

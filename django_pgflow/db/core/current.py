@@ -262,7 +262,7 @@ class Core:
         reports: Sequence[TaskReport] = (),
         *,
         listening: bool = True,
-        was_waiting: bool = True,
+        waiting_slugs: Sequence[str] | None = None,
     ) -> Query[ExchangeRecord]:
         """Report results, then claim new tasks, in one statement and so one transaction.
 
@@ -274,8 +274,8 @@ class Core:
             flow_slugs: Flows to claim from; shared out fairly among them.
             capacity: Tasks to claim at most; 0 claims none.
             reports: Results, in any order.
-            listening: Whether the worker is to be notified of new work when it gets nothing now.
-            was_waiting: Whether the last call may have noted that it waits for that.
+            listening: Whether the worker is to be notified of new work of the flows of which it gets nothing now.
+            waiting_slugs: Those of the flows for which an earlier call may have noted that; None for all.
 
         Returns:
             A record for each claimed task and for each refused report.
@@ -290,7 +290,7 @@ class Core:
             "outcomes => %(outcomes)s::text[], outputs => %(outputs)s::text[]::jsonb[], "
             "error_messages => %(error_messages)s::text[], delays => %(delays)s::integer[], "
             "error_classes => %(error_classes)s::text[], tracebacks => %(tracebacks)s::text[], "
-            "listening => %(listening)s, was_waiting => %(was_waiting)s)",
+            "listening => %(listening)s, waiting_slugs => %(waiting_slugs)s::text[])",
             params={
                 "worker_id": worker_id,
                 "flow_slugs": list(flow_slugs),
@@ -306,7 +306,7 @@ class Core:
                 "error_classes": [report.error_class for report in reports],
                 "tracebacks": [report.traceback for report in reports],
                 "listening": listening,
-                "was_waiting": was_waiting,
+                "waiting_slugs": list(flow_slugs if waiting_slugs is None else waiting_slugs),
             },
             read=ExchangeRecord.read,
         )

@@ -206,7 +206,7 @@ class OneByOneCore(Core):
         reports: Sequence[TaskReport] = (),
         *,
         listening: bool = True,
-        was_waiting: bool = True,
+        waiting_slugs: Sequence[str] | None = None,
     ) -> Query[ExchangeRecord]:
         """Refuse; ``worker.portable`` does the same in several statements."""
         raise self.not_supported("Exchanging tasks in one statement")

@@ -1,7 +1,8 @@
 -- A worker's one statement: takes its reports, then claims up to so many due tasks, shared fairly among flows. What
 -- the reports release can be claimed by the same call. Reports as _report_tasks takes them, in parallel arrays.
--- Returns the claimed tasks, and the reports that did not count. A worker that listens and gets nothing is noted as
--- waiting for a notification; it says itself whether it was.
+-- Returns the claimed tasks, and the reports that did not count. A worker that listens is noted as waiting for a
+-- notification of the flows of which it gets nothing; it says itself for which of them it may be noted already (by
+-- default for all).
 -- Like every entrance to the engine it fixes how statements are planned: once, by index, joined as written. The
 -- tables may have been empty, or a million rows shorter, when a session planned its statements.
 -- Locks as _report_tasks and then as _claim_visible, which waits for nobody.
@@ -20,7 +21,7 @@ create function django_pgflow.exchange(
   error_classes text[] default null,
   tracebacks text[] default null,
   listening boolean default true,
-  was_waiting boolean default true
+  waiting_slugs text[] default null
 )
 returns setof django_pgflow.exchange_record
 language plpgsql
@@ -42,6 +43,8 @@ declare
   v_taken integer;
   v_left integer := exchange.capacity;
   v_full_slugs text[] := '{}';
+  v_found_slugs text[] := '{}';
+  v_empty_slugs text[] := '{}';
 begin
   if cardinality(exchange.run_ids) > 0 then
     v_counted := pgflow._report_tasks(
@@ -68,6 +71,11 @@ begin
     return query select * from django_pgflow._claim_visible(v_flow_slug, v_quota, exchange.worker_id);
     get diagnostics v_taken = row_count;
     v_left := v_left - v_taken;
+    if v_taken = 0 then
+      v_empty_slugs := v_empty_slugs || v_flow_slug;
+    else
+      v_found_slugs := v_found_slugs || v_flow_slug;
+    end if;
     if v_taken = v_quota then
       v_full_slugs := v_full_slugs || v_flow_slug;
     end if;
@@ -80,10 +88,11 @@ begin
     v_left := v_left - v_taken;
   end loop;
 
-  if exchange.listening and exchange.capacity > 0 and v_left = exchange.capacity then
-    perform django_pgflow._note_waiting(exchange.worker_id, exchange.flow_slugs, true);
-  elsif exchange.listening and exchange.was_waiting then
-    perform django_pgflow._note_waiting(exchange.worker_id, exchange.flow_slugs, false);
+  if exchange.listening and v_empty_slugs <> '{}' then
+    perform django_pgflow._note_waiting(exchange.worker_id, v_empty_slugs, true);
+  end if;
+  if exchange.listening and v_found_slugs && coalesce(exchange.waiting_slugs, exchange.flow_slugs) then
+    perform django_pgflow._note_waiting(exchange.worker_id, v_found_slugs, false);
   end if;
 end;
 $$;
