@@ -2,7 +2,7 @@
 
 from django_pgflow.__about__ import __version__
 from django_pgflow.dsl.conditions import completed
-from django_pgflow.dsl.context import Context
+from django_pgflow.dsl.context import Context, get_context
 from django_pgflow.dsl.steps import Step
 from django_pgflow.exceptions import (
     FailedByCondition,
@@ -22,7 +22,9 @@ from django_pgflow.exceptions import (
     RunNotFound,
     RunTimeout,
     ShapeMismatch,
+    ShuttingDown,
     SkipStep,
+    TaskCancelled,
 )
 from django_pgflow.flow import Flow, start_flow
 
@@ -46,9 +48,12 @@ __all__ = [
     "RunNotFound",
     "RunTimeout",
     "ShapeMismatch",
+    "ShuttingDown",
     "SkipStep",
     "Step",
+    "TaskCancelled",
     "__version__",
     "completed",
+    "get_context",
     "start_flow",
 ]

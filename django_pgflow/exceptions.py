@@ -22,6 +22,9 @@ PgflowError
 |   +-- NonRetryable
 |   +-- RetryAfter
 |   +-- SkipStep
+|   +-- Interrupted          raised by ctx.check(), to end a handler that should not go on
+|       +-- ShuttingDown
+|       +-- TaskCancelled
 +-- DependencySkipped        a handler needs the output of a step that was skipped
 +-- WouldDeadlock            waiting for a run that nobody else can see yet
 +-- ReadOnly                 a write through the ORM to a table that only the core writes
@@ -290,6 +293,18 @@ class SkipStep(HandlerDecision):
 
     All tasks of the step end. With ``when_exhausted="skip-cascade"`` the steps that depend on it are skipped, too.
     """
+
+
+class Interrupted(HandlerDecision):
+    """Raised by ``ctx.check()``. The attempt does not count."""
+
+
+class ShuttingDown(Interrupted):
+    """The worker was told to stop. The task is given back, and another worker does it from the start."""
+
+
+class TaskCancelled(Interrupted):
+    """The run was cancelled, or the task is another worker's by now: no result of this attempt will count."""
 
 
 class DependencySkipped(PgflowError, TypeError):

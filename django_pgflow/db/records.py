@@ -139,3 +139,16 @@ class RetryRecord(Record):
     step_slug: str
     task_index: int
     outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressReport:
+    """How far a task is: so much done, of a total that may be unknown, and a text for people."""
+
+    run_id: UUID
+    step_slug: str
+    task_index: int
+    attempt: int
+    done: float
+    total: float | None
+    text: str

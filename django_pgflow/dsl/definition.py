@@ -16,12 +16,14 @@ class FlowOptions(TypedDict, total=False):
 
     Attributes:
         max_attempts, base_delay, timeout: As in ``options.Options``; by default ``PGFLOW["DEFAULTS"]``.
+        atomic: What its steps do that do not say: see ``steps.StepOptions``; by default they are not.
         verbose_name: A name for people.
     """
 
     max_attempts: int | None
     base_delay: options.Seconds | None
     timeout: options.Seconds | None
+    atomic: bool
     verbose_name: str
 
 
@@ -43,6 +45,7 @@ class FlowDefinition:
     Attributes:
         slug: The name.
         options: Its own options; None is the project's default.
+        atomic: Whether its steps are, unless they say otherwise.
         verbose_name: A name for people, or ``""``.
         steps: The steps by slug, dependencies first.
         location: ``"file:line"`` of the declaration.
@@ -61,6 +64,7 @@ class FlowDefinition:
             given, FlowOptions.__annotations__, owner=owner[0].upper() + owner[1:], location=self.location
         )
         self.verbose_name: str = given.pop("verbose_name", "")
+        self.atomic: bool = given.pop("atomic", False)
         self.options = options.read(given, owner=owner, location=self.location)
 
     def __repr__(self) -> str:
@@ -117,7 +121,8 @@ class FlowDefinition:
 
     def _decorate(self, cls: type[steps.Step[..., Any]], func: Any, given: dict[str, Any]) -> Any:
         def add(func: Any) -> steps.Step[..., Any]:
-            step = steps.make(cls, func, given, flow_slug=self.slug, before=self.steps)
+            told = {"atomic": self.atomic, **given}
+            step = steps.make(cls, func, told, flow_slug=self.slug, before=self.steps)
             self.steps[step.slug] = step
             return step
 

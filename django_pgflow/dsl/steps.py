@@ -28,6 +28,7 @@ class StepOptions(TypedDict, total=False):
         when_unmet: What follows where they are not met: ``"skip"`` (default), ``"skip-cascade"`` or ``"fail"``.
         when_exhausted: What follows when a task failed for good: ``"fail"`` (default), ``"skip"``, ``"skip-cascade"``.
         no_retry: Classes of exceptions after which another attempt would be in vain.
+        atomic: Whether the handler's writes and the completion of its task are one commit; by default as the flow says.
     """
 
     slug: str
@@ -41,6 +42,7 @@ class StepOptions(TypedDict, total=False):
     when_unmet: conditions.SkipMode
     when_exhausted: conditions.SkipMode
     no_retry: Sequence[type[BaseException]]
+    atomic: bool | None
 
 
 class MapOptions(StepOptions, total=False):
@@ -65,6 +67,7 @@ class Step(Generic[P, R]):
         options: Its own options; None is inherited from the flow.
         conditions: When it runs, and what follows if it does not.
         no_retry: Exceptions of the handler after which its task is not tried again.
+        atomic: Whether the handler's writes and the completion of its task are one commit.
         signature: What the handler asks for.
         location: ``"file:line"`` of the handler.
     """
@@ -83,6 +86,7 @@ class Step(Generic[P, R]):
     no_retry: tuple[type[BaseException], ...]
     signature: signatures.Signature
     location: str
+    atomic: bool = False
 
     def __post_init__(self) -> None:
         """Take over name and docstring of the function, so that tools see through to it."""
@@ -274,7 +278,23 @@ def make(
         no_retry=_exceptions(given.get("no_retry") or (), owner, place),
         signature=signature,
         location=place,
+        atomic=_atomic(given.get("atomic"), signature, owner, place),
     )
+
+
+def _atomic(value: Any, signature: signatures.Signature, owner: str, place: str) -> bool:
+    if not isinstance(value, bool | None):
+        raise exceptions.FlowDefinitionError(
+            f"atomic={value!r} of {owner}: give True or False.", location=place, check_id="pgflow.E012"
+        )
+    if value and signature.is_async:
+        raise exceptions.FlowDefinitionError(
+            f"The handler of {owner} is `async def`, and Django's transactions do not work in coroutines: "
+            "write `def`, or say atomic=False.",
+            location=place,
+            check_id="pgflow.E017",
+        )
+    return bool(value)
 
 
 def _exceptions(named: Any, owner: str, place: str) -> tuple[type[BaseException], ...]:

@@ -5,30 +5,44 @@ Whatever a handler raises, ``SystemExit`` too, is a failure of its task and not 
 
 from __future__ import annotations
 
+import logging
+
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
-from django_pgflow.worker import connections
+from django_pgflow.dsl import context
+from django_pgflow.worker import atomic, connections
 from django_pgflow.worker.task import Outcome, Task
+
+logger = logging.getLogger(__name__)
 
 
 def call(task: Task) -> Outcome:
     """Call a ``def`` handler, in the thread that it is to run in."""
+    token = context.current.set(task.give_context)
     try:
         connections.before_task()
         args, kwargs = task.arguments()
-        outcome = task.completed(task.step.func(*args, **kwargs))
+        if task.step.atomic:
+            outcome = atomic.call(task, args, kwargs)
+        else:
+            outcome = task.completed(task.step.func(*args, **kwargs))
     except BaseException as error:
         outcome = task.failed(error)
+    finally:
+        context.current.reset(token)
     try:
         connections.after_task()
     except Exception as error:
         if outcome.kind == "completed":  # else the handler's own error says more
             outcome = task.failed(error)
+        elif outcome.kind == "committed":
+            logger.warning("%s The task is completed all the same.", error, extra=task.log_fields())
     return outcome
 
 
 async def acall(task: Task) -> Outcome:
     """Await an ``async def`` handler, which is cancelled when its time is over."""
+    context.current.set(task.give_context)  # of this asyncio task, with which it ends
     try:
         async with ThreadSensitiveContext() as threads:
             try:

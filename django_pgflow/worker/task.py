@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 import traceback
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.utils import timezone
-
-from django_pgflow import exceptions
+from django_pgflow import conf, exceptions
 from django_pgflow.db.records import ExchangeRecord, TaskReport
-from django_pgflow.dsl.context import Context
+from django_pgflow.dsl.context import Context, Message, WorkerInfo
+from django_pgflow.worker.control import UNKNOWN, Controls, DetachedControls, TaskControl
 
 if TYPE_CHECKING:
     from django_pgflow.dsl.definition import FlowDefinition
@@ -37,7 +35,8 @@ class Outcome:
     """How one attempt ended.
 
     Attributes:
-        kind: As ``TaskReport.outcome``.
+        kind: As ``TaskReport.outcome``; or, of an atomic step, ``"committed"`` (completed, in the handler's own commit)
+            or ``"refused"`` (rolled back, because the task is no longer ours), of which nothing is to be reported.
         output: JSON text of a completed task.
         error_message: Text of a failed one, or the reason of a skipped one.
         error_class: Dotted path of what the handler raised.
@@ -57,9 +56,24 @@ class Outcome:
     exception: BaseException | None = None
 
     @property
+    def has_completed(self) -> bool:
+        """Whether the handler returned what the task was to give."""
+        return self.kind in ("completed", "committed")
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the database knows of it already."""
+        return self.kind in ("committed", "refused")
+
+    @property
     def has_failed(self) -> bool:
         """Whether the attempt failed."""
         return self.kind in ("failed", "exhausted")
+
+
+def unwired() -> Controls:
+    """Stand in until every maker of tasks hands over the controls of its worker."""
+    return DetachedControls(WorkerInfo(id=UUID(int=0), name=""), conf.get().DATABASE)
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -69,28 +83,49 @@ class Task:
     record: ExchangeRecord
     flow: FlowDefinition
     step: Step[..., Any]
+    controls: Controls = field(default_factory=unwired)
     flow_input: Any = None
-    context: Context = field(init=False)
     began: float = field(init=False)
+    control: TaskControl = field(init=False)
+    _context: Context | None = field(init=False)
 
     def begin(self) -> None:
-        """Note that the attempt begins now, and make its context; before that it may have waited for a slot."""
+        """Note that the attempt, and its time, begins now; before that it may have waited for a slot."""
         self.began = time.monotonic()
-        self.context = Context(
-            run_id=self.record.run_id,
-            flow_slug=self.record.flow_slug,
-            step_slug=self.record.step_slug,
-            task_index=self.record.task_index,
-            attempt=self.record.attempt,
-            max_attempts=self.record.max_attempts,
-            timeout=self.record.timeout,
-            deadline=timezone.now() + timedelta(seconds=self.record.timeout),
-        )
+        self.control = self.controls.make(self.record)
+        self._context = None
 
     @property
     def key(self) -> TaskKey:
         """Run, step and index."""
         return (self.record.run_id, self.record.step_slug, self.record.task_index)
+
+    @property
+    def context(self) -> Context:
+        """What the handler can know; made when it is first asked for, since most handlers do not."""
+        if self._context is None:
+            record = self.record
+            if self.step.step_type == "single":
+                self.control.known_flow_input = record.input.get("run", UNKNOWN)
+            elif self.step.wants_flow_input:
+                self.control.known_flow_input = self.flow_input
+            self._context = Context(
+                run_id=record.run_id,
+                flow_slug=record.flow_slug,
+                step_slug=record.step_slug,
+                task_index=record.task_index,
+                attempt=record.attempt,
+                max_attempts=record.max_attempts,
+                timeout=record.timeout,
+                worker=self.control.worker,
+                message=Message(queue=record.flow_slug, msg_id=record.msg_id),
+                _control=self.control,
+            )
+        return self._context
+
+    def give_context(self) -> Context:
+        """Return ``context``, for ``dsl.context.current``."""
+        return self.context
 
     @property
     def is_last_attempt(self) -> bool:
@@ -142,6 +177,8 @@ class Task:
         if isinstance(exception, exceptions.SkipStep):
             reason = storable(str(exception))
             return Outcome(kind="skipped", error_message=reason or None, exception=exception, seconds=self.seconds())
+        if isinstance(exception, exceptions.Interrupted):
+            return self.released(exception)
         delay = exception.seconds() if isinstance(exception, exceptions.RetryAfter) else None
         if isinstance(exception, exceptions.RetryAfter) and not exception.count:
             return Outcome(kind="released", delay=delay, exception=exception, seconds=self.seconds())
@@ -165,9 +202,9 @@ class Task:
             seconds=self.seconds(),
         )
 
-    def released(self) -> Outcome:
+    def released(self, exception: BaseException | None = None) -> Outcome:
         """Make the outcome of an attempt that is given back: it does not count."""
-        return Outcome(kind="released", seconds=self.seconds())
+        return Outcome(kind="released", exception=exception, seconds=self.seconds())
 
     def report(self, outcome: Outcome) -> TaskReport:
         """Return what to tell the database."""
@@ -185,9 +222,9 @@ class Task:
         )
 
 
-def make(record: ExchangeRecord, flow: FlowDefinition, step: Step[..., Any]) -> Task:
-    """Make a task whose attempt begins now."""
-    task = Task(record=record, flow=flow, step=step)
+def make(record: ExchangeRecord, flow: FlowDefinition, step: Step[..., Any], controls: Controls | None = None) -> Task:
+    """Make a task whose attempt begins now; away from its worker, with ``control.DetachedControls``."""
+    task = Task(record=record, flow=flow, step=step, controls=controls or unwired())
     task.begin()
     return task
 

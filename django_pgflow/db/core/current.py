@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django_pgflow.db.core.handling import Handling
 from django_pgflow.db.query import Query
 from django_pgflow.db.records import (
     CancellationRecord,
@@ -24,7 +25,7 @@ START_AT = "coalesce(%(at)s::timestamptz, clock_timestamp() + make_interval(secs
 """A time, or seconds from now by the clock of the database, or NULL."""
 
 
-class Core:
+class Core(Handling):
     """What the database can be asked to do with flows, runs and tasks."""
 
     def start_flows(

@@ -146,10 +146,6 @@ class ExternalCore(OneByOneCore):
         if meta is not None:
             self._need_schema("Keeping a note with a run")
 
-    def _need_schema(self, what: str) -> None:
-        if not self._is_beside:
-            raise self.not_supported(what, "the schema 'django_pgflow' (run `manage.py migrate`)")
-
     @staticmethod
     def _note(meta: str | None) -> str:
         """Return what keeps a note with the runs that were started, in our own table."""

@@ -11,7 +11,7 @@ from django_pgflow import exceptions
 from django_pgflow.db.capabilities import Capabilities
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ExchangeRecord, Record, TaskReport
+from django_pgflow.db.records import ExchangeRecord, ProgressReport, Record, TaskReport
 
 OUR_CORE = "the core that django-pgflow installs into a database without pgflow"
 
@@ -211,7 +211,41 @@ class OneByOneCore(Core):
         """Refuse; ``worker.portable`` does the same in several statements."""
         raise self.not_supported("Exchanging tasks in one statement")
 
+    # -- running handlers
+
+    def extend_task(self, worker_id: UUID, task: ExchangeRecord, seconds: int) -> Query[None]:
+        """Refuse: ``requeue_stalled_tasks`` asks only when a task began."""
+        raise self.not_supported("Extending the time of a task")
+
+    def save_progress(self, worker_id: UUID, reports: Sequence[ProgressReport]) -> Query[None]:
+        """Keep how far tasks are, in our own table.
+
+        Raises:
+            NotSupported: There is no schema ``django_pgflow``.
+        """
+        self._need_schema("Keeping the progress of a task")
+        return super().save_progress(worker_id, reports)
+
+    def run_meta(self, run_id: UUID) -> Query[Any]:
+        """Read what was noted when a run was started; nothing, where there is no place for notes."""
+        if not self._is_beside:
+            return Query(sql="select null as meta where false", read=lambda row: None)
+        return super().run_meta(run_id)
+
+    def link_child(self, run_id: UUID, parent: tuple[UUID, str, int]) -> Query[None]:
+        """Note that a run was started by a task of another.
+
+        Raises:
+            NotSupported: There is no schema ``django_pgflow``.
+        """
+        self._need_schema("Linking a child run")
+        return super().link_child(run_id, parent)
+
     # -- parts
+
+    def _need_schema(self, what: str) -> None:
+        if not self._is_beside:
+            raise self.not_supported(what, "the schema 'django_pgflow' (run `manage.py migrate`)")
 
     def _noting(self, report: TaskReport) -> str:
         """Return what keeps the failed attempt, in our own table."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import uuid
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from django_pgflow import Context, Flow
+from django_pgflow.dsl.context import Message, WorkerInfo
 from tests.testapp import flows
 
 CONTEXT = Context(
@@ -20,7 +20,8 @@ CONTEXT = Context(
     attempt=1,
     max_attempts=3,
     timeout=60,
-    deadline=datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC),
+    worker=WorkerInfo(id=uuid.UUID(int=8), name="host:1"),
+    message=Message(queue="f", msg_id=9),
 )
 
 
