@@ -6,11 +6,22 @@ locks, prepared statements, the role) is lost, or worse, somebody else's.
 
 from __future__ import annotations
 
+import contextlib
+
 from django.core.exceptions import ImproperlyConfigured
 
 from django_pgflow.worker import session
 
 ROUNDS = 3
+
+
+async def connect(one: session.Session, other: session.Session) -> bool:
+    """Connect two sessions to the same database, however long it takes, and return ``pools_transactions``."""
+    while True:
+        await one.connect()
+        await other.connect()
+        with contextlib.suppress(session.ConnectionLost):
+            return await pools_transactions(one, other)
 
 
 async def pools_transactions(one: session.Session, other: session.Session) -> bool:

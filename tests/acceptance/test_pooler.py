@@ -77,9 +77,11 @@ def test_two_workers_do_chains_maps_and_retries(start_pooled, ledger):
     assert Group.objects.count() == 30
     assert len({row[0] for row in ledger("pid", "step_slug = 'tick'")}) == 2, "a worker had no share"
     for worker in workers:
+        assert "Connected through a transaction pooler: polling every 1 s instead of LISTEN" in worker.log
         assert "Traceback" not in worker.log
         assert "Report refused" not in worker.log
         assert "Database connection lost" not in worker.log
+    assert query("select * from django_pgflow.waiting_workers") == [], "nobody listens, so nobody is to be told"
     server = query("select count(*) from pg_stat_activity where application_name like 'django-pgflow%%'")
     assert server[0][0] <= 2, "they did not go through the pooler"
 
