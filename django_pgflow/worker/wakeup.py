@@ -41,6 +41,11 @@ class Wakeup:
         self._not_before = self._clock() + seconds
 
     @property
+    def is_nearly_due(self) -> bool:
+        """Whether it makes little difference to look now: so that an idle worker looks at its flows together."""
+        return self.seconds_left() <= self._pause / 10
+
+    @property
     def is_left_alone(self) -> bool:
         """Whether it is too early to look, whoever calls."""
         return self._not_before > self._clock()
@@ -83,7 +88,6 @@ class Wakeups:
     def __init__(
         self, flow_slugs: Iterable[str], *, longest: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._near = longest / 10
         self._flows = {slug: Wakeup(longest=longest, clock=clock) for slug in flow_slugs}
 
     def call(self, flow_slug: str | None = None) -> None:
@@ -103,14 +107,12 @@ class Wakeups:
         """
         flow_slugs = []
         for slug, wakeup in self._flows.items():
-            left = wakeup.seconds_left()
-            # What is due soon is looked at with the others, so that an idle worker does not ask for each flow alone.
-            if left <= self._near or (slug in also and not wakeup.is_left_alone):
+            if wakeup.is_nearly_due or (slug in also and not wakeup.is_left_alone):
                 wakeup.looking()
                 flow_slugs.append(slug)
         return flow_slugs
 
-    def looked(self, flow_slugs: Iterable[str], *, found: Mapping[str, int], capacity: int) -> None:
+    def looked(self, flow_slugs: Collection[str], *, found: Mapping[str, int], capacity: int) -> None:
         """Note what a look brought.
 
         Args:
@@ -120,8 +122,9 @@ class Wakeups:
         """
         is_full = sum(found.values()) >= capacity
         for slug in flow_slugs:
-            # With full hands the flows that brought nothing were not looked at, either.
-            self._flows[slug].looked(found=slug in found, more=is_full)
+            # Each has a share, so with full hands those that brought nothing are empty, if there was a share for all.
+            more = is_full and (slug in found or len(flow_slugs) > capacity)
+            self._flows[slug].looked(found=slug in found, more=more)
 
     def seconds_left(self) -> float:
         """Return how long to wait before the next look at any flow; 0 if one is due."""

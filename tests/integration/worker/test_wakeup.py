@@ -102,10 +102,16 @@ def test_flows_of_reports_are_looked_at_with_those_that_are_due(wakeups, clock):
     assert wakeups.looking(["other"]) == ["other"]
 
 
-def test_a_flow_that_brought_nothing_is_looked_at_again_at_once_only_if_there_was_no_room(wakeups, clock):
+def test_a_flow_that_brought_nothing_may_have_had_no_share(wakeups, clock):
+    make_idle(wakeups, clock)
+    wakeups.looked(wakeups.looking([]), found={"busy": 2}, capacity=2)
+    assert wakeups.looking([]) == ["busy", "idle", "other"]
+
+
+def test_a_flow_that_brought_nothing_from_its_share_is_not_looked_at_for_a_while(wakeups, clock):
     make_idle(wakeups, clock)
     wakeups.looked(wakeups.looking([]), found={"busy": 10}, capacity=10)
-    assert wakeups.looking([]) == ["busy", "idle", "other"]
+    assert wakeups.looking([]) == ["busy"]
 
 
 def test_what_is_due_soon_is_looked_at_with_what_is_due(wakeups, clock):
