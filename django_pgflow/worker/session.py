@@ -13,8 +13,10 @@ import psycopg
 from django.db import connections
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
 
 from django_pgflow.db.query import Query
+from django_pgflow.dsl import codec
 
 logger = logging.getLogger(__name__)
 
@@ -165,6 +167,7 @@ class Session:
             # where what was prepared is unknown.
             (pid,) = await _fetch(connection, BACKEND)
             self._direct = pid == connection.info.backend_pid
+            set_json_loads(codec.loads, connection)
             connection.prepare_threshold = PREPARE_AFTER if self._direct else None
         except BaseException:
             await connection.close()

@@ -26,6 +26,19 @@ def test_json_values_come_back_as_they_were(value: Any) -> None:
     assert codec.loads(codec.dumps(value)) == value
 
 
+@pytest.mark.parametrize(
+    "text", ["18446744073709551616", "[1.5e308, -0.0, 1E2]", '{"a": 1e400}', "[" * 500 + "]" * 500, '"é\\u0001"']
+)
+@pytest.mark.parametrize("encode", [str, str.encode])
+def test_text_is_read_as_the_standard_library_reads_it(text: str, encode: Any) -> None:
+    assert repr(codec.loads(encode(text))) == repr(json.loads(text))
+
+
+def test_what_is_no_json_is_refused() -> None:
+    with pytest.raises(json.JSONDecodeError):
+        codec.loads("{]")
+
+
 def test_django_types_become_strings() -> None:
     value = {
         "price": decimal.Decimal("1.50"),
