@@ -25,6 +25,7 @@ class Shutdown:
         self.requested = asyncio.Event()
         self.urgent = asyncio.Event()
         self.grace: float | None = grace
+        self._signalled = False
 
     def install(self) -> None:
         """Handle signals; in a thread, where Python delivers none, do nothing. Call it on the running loop."""
@@ -39,9 +40,14 @@ class Shutdown:
                 asyncio.get_running_loop().remove_signal_handler(number)
 
     def receive(self, number: int) -> None:
-        """Take a signal: the first is a request, the second is urgent."""
+        """Take a signal: the first is a request, the second is urgent.
+
+        One that comes after a request of another kind (by the supervisor, by a limit) is the first, unless running
+        tasks got all the time in the world.
+        """
         name = signal.Signals(number).name
-        if self.requested.is_set():
+        is_second, self._signalled = self._signalled, True
+        if is_second or (self.requested.is_set() and self.grace is None):
             logger.warning("Worker told to stop at once by=%s", name)
             self.urgent.set()
         else:

@@ -219,6 +219,7 @@ class Worker:
         for one in finished:
             self._announce(one, refused=one.key in refused)
         if limit := self.limits.count(sum(one.outcome is not None for one in finished)):
+            self._accepting = False  # what this exchange claimed is for another process
             self._shutdown.request(limit)
         for record in claimed:
             await self._begin(record)
