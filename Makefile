@@ -73,6 +73,10 @@ ready: lint types test test-16 package ## all that CI checks
 bench: $(VENV)/.installed-dev ## measure
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(VENV)/.installed-dev ## measure beside other libraries (ARGS="celery dbos --repeat 1")
+	@$(BIN)/python -m tests.benchmarks --peers $(ARGS)
+
 .PHONY: bench-sql
 bench-sql: $(VENV)/.installed-dev ## measure what a task costs the database (ARGS="--small --write")
 	@$(BIN)/python -m tests.benchmarks.sql $(ARGS)

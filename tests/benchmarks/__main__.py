@@ -166,6 +166,7 @@ def drive(name: str, number: int, result: Result) -> None:
             cwd=ROOT,
             env={**environment, **variables, "BENCH_LOG": str(log)},
             stdout=subprocess.PIPE,
+            stderr=log.open("a"),
             text=True,
         )
         assert process.stdout is not None

@@ -24,6 +24,9 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = float(os.environ.get("BENCH_PATIENCE") or 120)
 """Seconds until a workload is given up."""
 
+SETTLE = 1.0
+"""Seconds that each worker gets after the first of them has done something."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
@@ -199,7 +202,7 @@ def workers(driver: Driver, count: int) -> Iterator[Workers]:
     try:
         driver.start_one()
         wait(driver.unfinished)
-        time.sleep(1.0 * count)  # the second one is there soon after the first
+        time.sleep(SETTLE * count)
         driver.start_many(100)
         wait(driver.unfinished)
         yield group

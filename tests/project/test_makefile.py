@@ -60,6 +60,7 @@ def test_help_lists_the_targets(project: Path) -> None:
         "package",
         "ready",
         "bench",
+        "bench-peers",
         "bench-sql",
         "bench-profile",
         "screenshots",

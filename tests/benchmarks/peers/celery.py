@@ -1,4 +1,4 @@
-"""Celery with Redis as broker and result backend, in processes (its default); ``celery_threads`` is the same in threads.
+"""Celery, Redis as broker and result backend, in processes (the default); ``celery_threads`` is the same in threads.
 
 - Prefetching for short tasks, and tasks whose results nobody wants:
   https://docs.celeryq.dev/en/stable/userguide/optimizing.html (``worker_prefetch_multiplier``), and

@@ -4,7 +4,10 @@
   ("large numbers of IO-bound jobs": AsyncExecutor; a concurrency far above the number of cores is meant for it).
 - Bulk: https://tkte.ch/chancy/chancy.app.html (``push_many``).
 - Chain, map and diamonds: https://tkte.ch/chancy/chancy.plugins.workflow.html (``Sequence``, ``Workflow``). Steps take
-  no results of others there.
+  no results of others there. A worker applies for leadership, without which no workflow goes on, a minute after its
+  start by default; https://tkte.ch/chancy/chancy.plugins.leadership.html says how to have it do so sooner.
+- How often results are written: ``send_outgoing_interval`` of https://tkte.ch/chancy/chancy.worker.html, a second by
+  default, for which each step of a workflow would wait.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from chancy import Chancy, Job, Queue, Worker, job
+from chancy.plugins.leadership import Leadership
 from chancy.plugins.workflow import Sequence, Workflow, WorkflowPlugin
 
 from tests.benchmarks import protocol
@@ -23,6 +27,9 @@ from tests.benchmarks.peers import _postgres
 
 URL = f"postgresql://postgres@/{os.environ['BENCH_DATABASE']}?host={os.environ['BENCH_SOCKET']}"
 QUEUE = Queue(name="default", concurrency=200, executor=Chancy.Executor.Async, polling_interval=1, eager_polling=True)
+
+OUTGOING = 0.02
+"""Seconds between two writes of results."""
 
 
 @job(queue="default")
@@ -39,13 +46,13 @@ class Driver(_postgres.PostgresDriver):
 
     packages = ("chancy",)
     about = (
-        "AsyncExecutor, concurrency 200, eager polling, `push_many`; the workflow plugin, whose steps pass no results"
+        "AsyncExecutor, concurrency 200, eager polling, results written each 20 ms, `push_many`; the workflow plugin"
     )
 
     def setup(self) -> None:
         """Make the tables and the queue."""
         self._loop = asyncio.new_event_loop()
-        self._chancy = Chancy(URL, log=quiet())
+        self._chancy = application()
         self._do(self._chancy.migrate())
         self._do(self._chancy.declare(QUEUE, upsert=True))
         self.connect()
@@ -72,6 +79,7 @@ class Driver(_postgres.PostgresDriver):
 
     def chain(self) -> None:
         """A sequence."""
+        protocol.wait(lambda: not self.value("select exists (select from chancy_leader)"))
         self._finish(self._do(Sequence("chain", [only] * 5).push(self._chancy)), 0.0005)
 
     def map(self, size: int) -> None:
@@ -110,15 +118,18 @@ def work() -> None:
     """Be a worker."""
 
     async def until_told_to_stop() -> None:
-        async with Chancy(URL, log=quiet()) as chancy, Worker(chancy) as worker:
-            await worker.wait_for_shutdown()
+        async with application() as chancy:
+            worker = Worker(chancy)
+            worker.send_outgoing_interval = OUTGOING  # type: ignore[assignment]
+            async with worker:
+                await worker.wait_for_shutdown()
 
     asyncio.run(until_told_to_stop())
 
 
-def quiet() -> logging.Logger:
-    """Return a logger that does not write a line for each job, as the default one does."""
+def application() -> Chancy:
+    """Return the application, with a log that has no line for each job, as the default one has."""
     logger = logging.getLogger("chancy")
     logger.addHandler(logging.StreamHandler())
     logger.setLevel(logging.WARNING)
-    return logger
+    return Chancy(URL, log=logger, plugins=[Leadership(poll_interval=1, timeout=60)])

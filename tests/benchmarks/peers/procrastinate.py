@@ -1,6 +1,8 @@
 """Procrastinate: its command-line worker, asynchronous tasks.
 
 - Concurrency: https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html (``--concurrency=30``).
+- Polling: https://procrastinate.readthedocs.io/en/stable/howto/basics/worker.html (``--fetch-job-polling-interval``);
+  a job that is deferred while the worker fetches is found only then, now and again.
 - Bulk: https://procrastinate.readthedocs.io/en/stable/howto/advanced/batch_defer.html (``batch_defer``).
 - It has no workflows: in the chain each task defers the next one, as its discussions suggest. There is no way to wait
   for many jobs (map, diamonds).
@@ -35,7 +37,10 @@ class Driver(_postgres.PostgresDriver):
     """See above."""
 
     packages = ("procrastinate",)
-    about = "`procrastinate worker --concurrency=30`, `batch_defer`; in the chain each task defers the next"
+    about = (
+        "`procrastinate worker --concurrency=30 --fetch-job-polling-interval=0.1`, `batch_defer`; in the chain each "
+        "task defers the next"
+    )
 
     def setup(self) -> None:
         """Make the tables."""
@@ -47,7 +52,7 @@ class Driver(_postgres.PostgresDriver):
     def worker_command(self) -> list[str]:
         """Return what the documentation says."""
         command = [sys.executable, "-m", "procrastinate", "--app=tests.benchmarks.peers.procrastinate.app"]
-        return [*command, "worker", "--concurrency=30"]
+        return [*command, "worker", "--concurrency=30", "--fetch-job-polling-interval=0.1"]
 
     def start_one(self) -> None:
         """Defer one."""
