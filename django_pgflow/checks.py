@@ -33,7 +33,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 
 
 def check_flows(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check what of the flows needs the whole module: E018, W021, W024, W025."""
+    """Check what of the flows needs the whole module, or the settings: E018, E022, W021, W024, W025."""
     return [message for flow in registry.all_flows().values() for message in _flow(flow)]
 
 
@@ -56,6 +56,7 @@ def _settings() -> Iterator[checks.CheckMessage]:
         )
     yield from _defaults(written.get("DEFAULTS", {}))
     yield from _worker(written.get("WORKER", {}))
+    yield from _executors(written.get("EXECUTORS", {}))
     yield from _names(conf.get())
 
 
@@ -89,6 +90,33 @@ def _worker(written: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
             yield checks.Error(
                 f"PGFLOW['WORKER'][{option.name!r}] is {value!r}.", hint=f"Give {wanted}.", id="pgflow.E021"
             )
+
+
+def _executors(written: Any) -> Iterator[checks.CheckMessage]:
+    if not isinstance(written, Mapping):
+        yield checks.Error(f"PGFLOW['EXECUTORS'] is {written!r}, not a dict.", id="pgflow.E021")
+        return
+    for name, executor in written.items():
+        where = f"PGFLOW['EXECUTORS'][{name!r}]"
+        if name in conf.OWN_EXECUTORS:
+            yield checks.Error(f"{where}: this name has a meaning already.", hint="Choose another.", id="pgflow.E021")
+        elif (
+            not isinstance(executor, Mapping)
+            or not {"BACKEND"} <= set(executor) <= {"BACKEND", "OPTIONS"}
+            or not isinstance(executor["BACKEND"], str)
+            or not isinstance(executor.get("OPTIONS", {}), Mapping)
+        ):
+            yield checks.Error(
+                f"{where} is {executor!r}.",
+                hint='Give {"BACKEND": "dotted.path.of.a.class", "OPTIONS": {...}}; OPTIONS, its keyword '
+                "arguments, may be left out.",
+                id="pgflow.E021",
+            )
+        else:
+            try:
+                import_string(executor["BACKEND"])
+            except ImportError as error:
+                yield checks.Error(f"{where}['BACKEND'] cannot be imported: {error}", id="pgflow.E021")
 
 
 def _names(settings: conf.Settings) -> Iterator[checks.CheckMessage]:
@@ -129,6 +157,15 @@ def _flow(flow: FlowDefinition) -> Iterator[checks.CheckMessage]:
                     obj=flow,
                     id="pgflow.W021",
                 )
+        executors = [*conf.OWN_EXECUTORS, *conf.get().EXECUTORS]
+        if step.executor is not None and step.executor not in executors:
+            yield checks.Error(
+                f"{step.location}: executor={step.executor!r} of step {step.slug!r} is no executor."
+                f"{slugs.did_you_mean(step.executor, executors)}",
+                hint=f"Executors: {', '.join(executors)}. More can be named in PGFLOW['EXECUTORS'].",
+                obj=flow,
+                id="pgflow.E022",
+            )
         if "<locals>" in inspect.unwrap(step.func).__qualname__:
             yield checks.Error(
                 f"{step.location}: the handler of step {step.slug!r} is a function inside a function.",

@@ -62,12 +62,17 @@ class Settings:
     SYNC: bool = True
     """Whether ``migrate`` and the worker write the flows of the code to the database."""
     WORKER: WorkerSettings = field(default_factory=WorkerSettings)
+    EXECUTORS: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Executors for ``executor=`` of steps, by name: ``{"BACKEND": dotted path, "OPTIONS": {keyword: argument}}``."""
 
     @property
     def json_encoder(self) -> type[Any]:
         """The class that ``JSON_ENCODER`` names."""
         return import_string(self.JSON_ENCODER)  # type: ignore[no-any-return]
 
+
+OWN_EXECUTORS = ("threads", "processes")
+"""Names for ``executor=`` that need no setting."""
 
 NESTED: dict[str, type[Any]] = {"DEFAULTS": Defaults, "WORKER": WorkerSettings}
 

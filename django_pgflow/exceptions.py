@@ -26,6 +26,8 @@ PgflowError
 |       +-- ShuttingDown
 |       +-- TaskCancelled
 +-- DependencySkipped        a handler needs the output of a step that was skipped
++-- ProcessDied              the process that executed a handler has died under it
++-- RemoteError              what a handler raised in another process, as text
 +-- WouldDeadlock            waiting for a run that nobody else can see yet
 +-- ReadOnly                 a write through the ORM to a table that only the core writes
 +-- CoreError                what is installed in the database is not what is needed
@@ -36,7 +38,9 @@ PgflowError
 
 from __future__ import annotations
 
+import contextlib
 import math
+import signal
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -317,6 +321,34 @@ class DependencySkipped(PgflowError, TypeError):
             f"The handler of step {step_slug!r} needs the output of {dependency!r}, which has none in this "
             f"run: it was skipped. Give the parameter a default value: {dependency}=None."
         )
+
+
+class ProcessDied(PgflowError):
+    """A process that executes handlers has died.
+
+    Attributes:
+        returncode: Its exit code; negative for the number of the signal that killed it.
+    """
+
+    def __init__(self, returncode: int, *, starting: bool = False) -> None:
+        self.returncode = returncode
+        if returncode >= 0:
+            how = f"with exit code {returncode}"
+        else:
+            how = f"of signal {-returncode}"
+            with contextlib.suppress(ValueError):  # a real-time signal has no name
+                how += f" ({signal.Signals(-returncode).name})"
+        if returncode == -signal.SIGKILL:
+            how += ", as when memory runs out"
+        super().__init__(
+            f"A process for handlers died {how} while it started; what it wrote to standard error says why."
+            if starting
+            else f"The process of the handler died {how}."
+        )
+
+
+class RemoteError(PgflowError):
+    """What a handler raised in another process: class and message as text, the traceback as a note."""
 
 
 class WouldDeadlock(PgflowError):

@@ -28,6 +28,8 @@ class StepOptions(TypedDict, total=False):
         when_unmet: What follows where they are not met: ``"skip"`` (default), ``"skip-cascade"`` or ``"fail"``.
         when_exhausted: What follows when a task failed for good: ``"fail"`` (default), ``"skip"``, ``"skip-cascade"``.
         no_retry: Classes of exceptions after which another attempt would be in vain.
+        executor: Where a ``def`` handler runs: ``"threads"`` (default), ``"processes"``, or a key of
+            ``PGFLOW["EXECUTORS"]``.
         atomic: Whether the handler's writes and the completion of its task are one commit; by default as the flow says.
     """
 
@@ -42,6 +44,7 @@ class StepOptions(TypedDict, total=False):
     when_unmet: conditions.SkipMode
     when_exhausted: conditions.SkipMode
     no_retry: Sequence[type[BaseException]]
+    executor: str | None
     atomic: bool | None
 
 
@@ -67,6 +70,7 @@ class Step(Generic[P, R]):
         options: Its own options; None is inherited from the flow.
         conditions: When it runs, and what follows if it does not.
         no_retry: Exceptions of the handler after which its task is not tried again.
+        executor: Where the handler runs; None for the default.
         atomic: Whether the handler's writes and the completion of its task are one commit.
         signature: What the handler asks for.
         location: ``"file:line"`` of the handler.
@@ -84,6 +88,7 @@ class Step(Generic[P, R]):
     options: options.Options
     conditions: conditions.Conditions
     no_retry: tuple[type[BaseException], ...]
+    executor: str | None
     signature: signatures.Signature
     location: str
     atomic: bool = False
@@ -276,6 +281,7 @@ def make(
             location=place,
         ),
         no_retry=_exceptions(given.get("no_retry") or (), owner, place),
+        executor=_executor(given.get("executor"), signature, owner, place),
         signature=signature,
         location=place,
         atomic=_atomic(given.get("atomic"), signature, owner, place),
@@ -308,6 +314,24 @@ def _exceptions(named: Any, owner: str, place: str) -> tuple[type[BaseException]
                 check_id="pgflow.E012",
             )
     return found
+
+
+def _executor(name: Any, signature: signatures.Signature, owner: str, place: str) -> str | None:
+    """Return the name of an executor; whether there is one of that name, the settings say."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not name:
+        raise exceptions.FlowDefinitionError(
+            f"executor= of {owner}: {name!r} is no name of an executor.", location=place, check_id="pgflow.E012"
+        )
+    if signature.is_async:
+        raise exceptions.FlowDefinitionError(
+            f"executor={name!r} of {owner}: an `async def` handler runs on the worker's event loop and nowhere else. "
+            "Write it with `def`, or leave out executor=.",
+            location=place,
+            check_id="pgflow.E019",
+        )
+    return name
 
 
 def _source(

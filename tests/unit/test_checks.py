@@ -47,6 +47,12 @@ def test_an_unknown_key_is_named_with_what_may_be_meant(settings: Any) -> None:
         ({"WORKER": {"listen": "yes"}}, "PGFLOW['WORKER']['listen'] is 'yes'"),
         ({"DATABASE": "defualt"}, "not in DATABASES. Did you mean 'default'?"),
         ({"JSON_ENCODER": "nowhere.Encoder"}, "cannot be imported"),
+        ({"EXECUTORS": ["heavy"]}, "PGFLOW['EXECUTORS'] is ['heavy'], not a dict"),
+        ({"EXECUTORS": {"processes": {"BACKEND": "x.Y"}}}, "this name has a meaning already"),
+        ({"EXECUTORS": {"heavy": "x.Y"}}, "PGFLOW['EXECUTORS']['heavy'] is 'x.Y'"),
+        ({"EXECUTORS": {"heavy": {"OPTIONS": {}}}}, "PGFLOW['EXECUTORS']['heavy'] is"),
+        ({"EXECUTORS": {"heavy": {"BACKEND": "x.Y", "OPTION": {}}}}, "PGFLOW['EXECUTORS']['heavy'] is"),
+        ({"EXECUTORS": {"heavy": {"BACKEND": "nowhere.Pool"}}}, "['heavy']['BACKEND'] cannot be imported"),
     ],
 )
 def test_a_value_that_cannot_be_is_an_error(settings: Any, written: Any, said: str) -> None:
@@ -59,6 +65,17 @@ def test_a_value_that_cannot_be_is_an_error(settings: Any, written: Any, said: s
 def test_good_settings_are_no_error(settings: Any) -> None:
     settings.PGFLOW = {"DEFAULTS": {"timeout": 3, "base_delay": 0}, "WORKER": {"grace": 0, "poll_interval": 1}}
     assert checks.check_settings() == []
+
+
+def test_an_unknown_executor_is_an_error_that_names_the_known(settings: Any) -> None:
+    settings.PGFLOW = {"EXECUTORS": {"heavy": {"BACKEND": "concurrent.futures.ThreadPoolExecutor"}}}
+    flow = Flow("f")
+    for slug in ("heavy", "processes", "heavvy"):
+        flow.step(slug=slug, executor=slug)(flows.hello)
+    (found,) = checks.check_flows()
+    assert found.id == "pgflow.E022"
+    assert found.msg.endswith("executor='heavvy' of step 'heavvy' is no executor. Did you mean 'heavy'?")
+    assert "Executors: threads, processes, heavy." in str(found.hint)
 
 
 def test_a_handler_inside_a_function_is_an_error_with_its_place() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import itertools
 import queue
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 from django_pgflow.worker import calling, connections
 from django_pgflow.worker.executors.base import Done
-from django_pgflow.worker.task import Task
+from django_pgflow.worker.task import Outcome, Task
+
+Call = Callable[[Task], Outcome]
 
 CLOSING = 2.0
 """Seconds to wait for idle threads at the end."""
@@ -45,7 +49,7 @@ class ThreadExecutor:
         """Do nothing: Python cannot stop a thread."""
 
     def abandon(self, task: Task) -> None:
-        """Leave a task to its thread, which ends after it; the next task gets another."""
+        """Leave a task to its thread, which is not idle before it has ended; the next task gets another."""
         with self._lock:
             if task in self._busy:
                 self._abandoned.add(task)
@@ -64,19 +68,27 @@ class ThreadExecutor:
         """Return how many threads still run a task that nobody waits for."""
         return len(self._abandoned)
 
-    def _work(self) -> None:
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[Call]:
+        """Give what calls the handlers, one after the other, in the thread that asks."""
         try:
-            while (task := self._queue.get()) is not None:
-                outcome = contextvars.copy_context().run(calling.call, task)
-                with self._lock:
-                    self._busy.discard(task)
-                    if task in self._abandoned:
-                        self._abandoned.discard(task)
-                        return
-                # Idle before done: whoever hears of it may at once start the next task in this thread.
-                self._idle.release()
-                self._done(task, outcome)
-                del task, outcome  # an exception holds the handler's frames: not until the next task
+            yield lambda task: contextvars.copy_context().run(calling.call, task)
         finally:
             connections.close_all()
+
+    def _work(self) -> None:
+        try:
+            with self._place() as call:
+                while (task := self._queue.get()) is not None:
+                    outcome = call(task)
+                    with self._lock:
+                        self._busy.discard(task)
+                        is_wanted = task not in self._abandoned
+                        self._abandoned.discard(task)
+                    # Idle before done: whoever hears of it may at once start the next task in this thread.
+                    self._idle.release()
+                    if is_wanted:
+                        self._done(task, outcome)
+                    del task, outcome  # an exception holds the handler's frames: not until the next task
+        finally:
             self._threads.discard(threading.current_thread())
