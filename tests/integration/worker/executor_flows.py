@@ -56,6 +56,8 @@ def act(what: str, ctx: Context) -> Any:
             note(ctx, "begin")
             time.sleep(2)
             return "slept"
+        case "nap":
+            time.sleep(5)
         case "exit":
             os._exit(3)
         case "crash":
