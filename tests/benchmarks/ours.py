@@ -57,6 +57,14 @@ class Driver(protocol.Driver):
             )
             return bool(cursor.fetchone()[0])
 
+    def failed(self) -> int:
+        """Count the runs that have."""
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute("select count(*) from pgflow.runs where status = 'failed'")
+            return int(cursor.fetchone()[0])
+
     def prepare_singles_sync(self) -> None:
         """Take the flow whose handler is ``def``."""
         self._single = self._flows.bench_single_sync

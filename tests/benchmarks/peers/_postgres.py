@@ -19,7 +19,7 @@ class PostgresDriver(protocol.Driver):
 
     def value(self, statement: str, *parameters: Any) -> Any:
         """Execute a statement, and return the first column of its first row."""
-        cursor = self._connection.execute(statement, parameters, prepare=True)
+        cursor = self._connection.execute(statement, parameters or None, prepare=True)
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 

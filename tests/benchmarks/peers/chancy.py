@@ -73,6 +73,10 @@ class Driver(_postgres.PostgresDriver):
             self.value("select exists (select from chancy_jobs where state not in ('succeeded', 'failed'))"),
         )
 
+    def failed(self) -> int:
+        """Ask the table."""
+        return int(self.value("select count(*) from chancy_jobs where state = 'failed'"))
+
     def clear(self) -> None:
         """Delete the jobs."""
         self.value("truncate chancy_jobs cascade")
@@ -120,7 +124,7 @@ def work() -> None:
     async def until_told_to_stop() -> None:
         async with application() as chancy:
             worker = Worker(chancy)
-            worker.send_outgoing_interval = OUTGOING  # type: ignore[assignment]
+            worker.send_outgoing_interval = OUTGOING
             async with worker:
                 await worker.wait_for_shutdown()
 

@@ -106,6 +106,14 @@ class Driver(_postgres.PostgresDriver):
         statement = "select exists (select from dbos.workflow_status where status in ('ENQUEUED', 'PENDING'))"
         return bool(self.value(statement))
 
+    def failed(self) -> int:
+        """Ask the table."""
+        return int(
+            self.value(
+                "select count(*) from dbos.workflow_status where status not in ('SUCCESS', 'ENQUEUED', 'PENDING')"
+            )
+        )
+
     def clear(self) -> None:
         """Delete the workflows."""
         self.value("truncate dbos.workflow_status cascade")

@@ -68,6 +68,10 @@ class Driver(_postgres.PostgresDriver):
         """Ask for what is queued, or was taken and not yet acknowledged."""
         return bool(self.value("select exists (select from django_q_ormq)"))
 
+    def failed(self) -> int:
+        """Ask the table."""
+        return int(self.value("select count(*) from django_q_task where not success"))
+
     def clear(self) -> None:
         """Delete the queue."""
         self.value("truncate django_q_ormq")

@@ -59,6 +59,10 @@ class Driver(_postgres.PostgresDriver):
             self.value(f"select exists (select from django_tasks_database_dbtaskresult where status in {open_ones})")
         )
 
+    def failed(self) -> int:
+        """Ask the table."""
+        return int(self.value("select count(*) from django_tasks_database_dbtaskresult where status = 'FAILED'"))
+
     def clear(self) -> None:
         """Delete the tasks."""
         self.value("truncate django_tasks_database_dbtaskresult")

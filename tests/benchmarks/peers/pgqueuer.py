@@ -68,6 +68,10 @@ class Driver(_postgres.PostgresDriver):
         """Ask for what is in the queue."""
         return bool(self.value("select exists (select from pgqueuer)"))
 
+    def failed(self) -> int:
+        """Ask the table."""
+        return int(self.value("select count(*) from pgqueuer_log where status::text like '%exception%'"))
+
     def clear(self) -> None:
         """Delete the queue."""
         self.value("truncate pgqueuer")

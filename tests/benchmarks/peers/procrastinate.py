@@ -70,6 +70,12 @@ class Driver(_postgres.PostgresDriver):
             self.value("select exists (select from procrastinate_jobs where status in ('todo', 'doing'))"),
         )
 
+    def failed(self) -> int:
+        """Ask the table."""
+        return int(
+            self.value("select count(*) from procrastinate_jobs where status not in ('todo', 'doing', 'succeeded')")
+        )
+
     def clear(self) -> None:
         """Delete the jobs."""
         self.value("truncate procrastinate_jobs cascade")
