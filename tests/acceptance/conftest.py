@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from django_pgflow import client
+from example_project.embedded_postgres import EmbeddedPostgres
 from tests.fixtures.worker import eventually, query
 
 
@@ -26,6 +30,19 @@ def ledger(transactional_db: None) -> Iterator[Callable[..., list[Any]]]:
 
     yield read
     query("drop table ledger")
+
+
+@pytest.fixture
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A durable server that may be crashed."""
+    with tempfile.TemporaryDirectory(prefix="pgflow-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        server = EmbeddedPostgres(Path(folder) / "data", version=int(os.environ.get("PG") or 18))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
 
 
 def start(flow_slug: str, value: Any) -> uuid.UUID:

@@ -7,16 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import environ
 import psycopg
 import pytest
 
-from example_project.embedded_postgres import EmbeddedPostgres
 from tests.acceptance.conftest import ended, output, start, task_rows
 from tests.fixtures.worker import DEADLINE, WorkerProcess, eventually, query
 
@@ -78,19 +74,6 @@ def test_cuts_under_load_lose_nothing(start_worker, ledger):
     assert output(run_id) == {"total": sum(range(400)) * 2}
     for worker in workers:
         assert "Traceback" not in worker.log
-
-
-@pytest.fixture
-def own_server() -> Iterator[EmbeddedPostgres]:
-    """A durable server that may be crashed."""
-    with tempfile.TemporaryDirectory(prefix="pgflow-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        server = EmbeddedPostgres(Path(folder) / "data", version=int(os.environ.get("PG") or 18))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop("immediate")
 
 
 def test_worker_survives_a_crash_of_postgres(own_server, tmp_path):

@@ -16,7 +16,6 @@ import pytest
 from django.contrib.auth.models import Group
 
 from django_pgflow import client
-from example_project import embedded_postgres
 from tests.acceptance.conftest import output, start
 from tests.fixtures.pgbouncer import PgBouncer
 from tests.fixtures.worker import WorkerProcess, database_url, eventually, query
@@ -143,29 +142,29 @@ def test_it_migrates_as_a_direct_connection_does(pgbouncer):
         assert behind.schemas() == {"public"}
 
 
-def test_a_crash_of_postgres_behind_it_loses_nothing(start_pgbouncer, tmp_path):
-    with embedded_postgres.temporary(version=int(os.environ.get("PG") or 18)) as server:
-        direct = server.url("postgres")
-        pgbouncer = start_pgbouncer(direct, pool_mode="transaction", default_pool_size=2, server_login_retry=1)
-        url = pooled_url(pgbouncer, direct)
-        run_python("from django.core.management import call_command; call_command('migrate', verbosity=0)", url)
-        config = environ.Env.db_url_config(direct)
-        dsn = psycopg.conninfo.make_conninfo(host=config["HOST"], user=config["USER"], dbname=config["NAME"])
+def test_a_crash_of_postgres_behind_it_loses_nothing(own_server, start_pgbouncer, tmp_path):
+    direct = own_server.url("postgres")
+    pgbouncer = start_pgbouncer(direct, pool_mode="transaction", default_pool_size=2, server_login_retry=1)
+    url = pooled_url(pgbouncer, direct)
+    run_python("from django.core.management import call_command; call_command('migrate', verbosity=0)", url)
+    config = environ.Env.db_url_config(direct)
+    dsn = psycopg.conninfo.make_conninfo(host=config["HOST"], user=config["USER"], dbname=config["NAME"])
 
-        def ask(statement: str, *params: Any) -> Any:
-            with psycopg.connect(dsn, autocommit=True) as connection:
-                return connection.execute(statement, params).fetchone()[0]
+    def ask(statement: str, *params: Any) -> Any:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            return connection.execute(statement, params).fetchone()[0]
 
-        run_id = ask("select run_id from pgflow.start_flow('acc_steady', %s)", json.dumps(list(range(1000))))
-        environment = {"DATABASE_URL": url, "TEST_PGFLOW": json.dumps(SETTINGS)}
-        worker = WorkerProcess(["acc_steady"], tmp_path / "worker.log", environment)
-        try:
-            eventually(lambda: ask("select count(*) from auth_group") >= 100, "100 tasks")
-            server.restart("immediate")
-            status = "select status from pgflow.runs where run_id = %s"
-            assert ask(status, run_id) == "started"
-            eventually(lambda: ask(status, run_id) != "started", "the end of the run", deadline=60)
-            assert ask("select output from pgflow.runs where run_id = %s", run_id) == {"total": sum(range(1000))}
-        finally:
-            worker.process.kill()
-            worker.process.wait()
+    run_id = ask("select run_id from pgflow.start_flow('acc_steady', %s)", json.dumps(list(range(1000))))
+    environment = {"DATABASE_URL": url, "TEST_PGFLOW": json.dumps(SETTINGS)}
+    worker = WorkerProcess(["acc_steady"], tmp_path / "worker.log", environment)
+    try:
+        eventually(lambda: ask("select count(*) from auth_group") >= 100, "100 tasks")
+        own_server.restart("immediate")
+        status = "select status from pgflow.runs where run_id = %s"
+        assert ask(status, run_id) == "started"
+        eventually(lambda: ask(status, run_id) != "started", "the end of the run")
+        assert ask("select output from pgflow.runs where run_id = %s", run_id) == {"total": sum(range(1000))}
+        assert "Stalled" not in worker.log
+    finally:
+        worker.process.kill()
+        worker.process.wait()
