@@ -1,7 +1,7 @@
 """Celery, Redis as broker and result backend, in processes (the default); ``celery_threads`` is the same in threads.
 
 - Prefetching for short tasks, and tasks whose results nobody wants:
-  https://docs.celeryq.dev/en/stable/userguide/optimizing.html (``worker_prefetch_multiplier``), and
+  https://docs.celeryq.dev/en/stable/userguide/optimizing.html (``worker_prefetch_multiplier``, 64), and
   https://docs.celeryq.dev/en/stable/userguide/tasks.html#ignore-results-you-don-t-want.
 - Many at once: one producer for all, https://docs.celeryq.dev/en/stable/userguide/calling.html#connections.
 - Chain, map (chord) and diamonds: https://docs.celeryq.dev/en/stable/userguide/canvas.html.

@@ -1,13 +1,12 @@
-"""Chancy: asynchronous jobs, its workflow plugin.
+"""Chancy: asynchronous jobs, its workflow plugin; https://tkte.ch/chancy/.
 
-- Executor and ``eager_polling``: https://tkte.ch/chancy/chancy.executors.html and https://tkte.ch/chancy/chancy.queue.html
-  ("large numbers of IO-bound jobs": AsyncExecutor; a concurrency far above the number of cores is meant for it).
-- Bulk: https://tkte.ch/chancy/chancy.app.html (``push_many``).
-- Chain, map and diamonds: https://tkte.ch/chancy/chancy.plugins.workflow.html (``Sequence``, ``Workflow``). Steps take
-  no results of others there. A worker applies for leadership, without which no workflow goes on, a minute after its
-  start by default; https://tkte.ch/chancy/chancy.plugins.leadership.html says how to have it do so sooner.
-- How often results are written: ``send_outgoing_interval`` of https://tkte.ch/chancy/chancy.worker.html, a second by
-  default, for which each step of a workflow would wait.
+The pages are made of the docstrings, which suggest what is done here; the numbers are ours.
+
+- ``AsyncExecutor`` ("large numbers of IO-bound jobs"), ``Queue.concurrency`` and ``eager_polling``; ``push_many``.
+- Chain, map and diamonds: ``Sequence``, ``Workflow`` of the workflow plugin. Steps take no results of others there.
+- ``Leadership``: a worker applies for it, without which no workflow goes on, a minute after its start by default.
+- ``Worker.send_outgoing_interval``: how often results are written, a second by default, for which each step of a
+  workflow would wait.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """DBOS Transact: asynchronous workflows and steps in the process, queues for what other processes are to do.
 
-- Queues, from outside: https://docs.dbos.dev/python/reference/client (``DBOSClient.enqueue``), and
-  https://docs.dbos.dev/python/tutorials/queue-tutorial (``worker_concurrency``; how often a queue is looked at).
-- Many at once: ``enqueue_in_transaction`` on the client's page, all in one commit.
-- Map: the queue tutorial's own example, a workflow that enqueues a workflow for each element and gathers the results.
-- Chain and diamonds: https://docs.dbos.dev/python/tutorials/workflow-tutorial and .../step-tutorial, called in the
-  process, without a queue; steps side by side by ``asyncio.gather``.
+- Queues, from outside: https://docs.dbos.dev/python/reference/client (``DBOSClient.enqueue``; many in one commit by
+  ``enqueue_in_transaction``), and https://docs.dbos.dev/python/tutorials/queue-tutorial. ``worker_concurrency`` and how
+  often a queue is looked at are arguments of ``DBOS.register_queue``; the numbers are ours.
+- Map: as in the queue tutorial, a workflow that enqueues a workflow for each element and gathers the results.
+- Chain and diamonds: https://docs.dbos.dev/python/tutorials/workflow-tutorial, called in the process, without a queue;
+  steps side by side by ``asyncio.gather``.
 """
 
 from __future__ import annotations

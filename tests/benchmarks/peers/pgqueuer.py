@@ -1,8 +1,8 @@
 """PgQueuer: a bare queue, whose jobs are deleted when done (a line in its log table is left).
 
-- Driver: https://pgqueuer.readthedocs.io/en/latest/reference/drivers/ (asyncpg), with uvloop as in its benchmarks.
-- Batches: https://pgqueuer.readthedocs.io/en/latest/reference/cli/ (``--batch-size``). Its command does not start with
-  typer 0.29, so ``PgQueuer.run`` is called here.
+- Driver: https://janbjorge.github.io/pgqueuer/reference/drivers/ (asyncpg), with uvloop.
+- Batches: ``--batch-size`` of its command ``pgq run``, which does not start with typer 0.29, so ``PgQueuer.run`` is
+  called here; the number is ours.
 - Many at once: ``enqueue`` with lists. It has no workflows.
 """
 

@@ -1,11 +1,10 @@
 """Procrastinate: its command-line worker, asynchronous tasks.
 
-- Concurrency: https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html (``--concurrency=30``).
-- Polling: https://procrastinate.readthedocs.io/en/stable/howto/basics/worker.html (``--fetch-job-polling-interval``);
-  a job that is deferred while the worker fetches is found only then, now and again.
-- Bulk: https://procrastinate.readthedocs.io/en/stable/howto/advanced/batch_defer.html (``batch_defer``).
-- It has no workflows: in the chain each task defers the next one, as its discussions suggest. There is no way to wait
-  for many jobs (map, diamonds).
+- Concurrency: https://procrastinate.readthedocs.io/en/stable/howto/production/concurrency.html; the number is ours.
+- Polling: ``fetch_job_polling_interval`` of ``App.run_worker_async``, since a job that is deferred just when the worker
+  fetches is found by polling only, five seconds later by default.
+- Bulk: ``Task.batch_defer``.
+- It has no workflows: in the chain each task defers the next one, and nothing waits for many jobs (map, diamonds).
 """
 
 from __future__ import annotations
