@@ -152,3 +152,51 @@ class ProgressReport:
     done: float
     total: float | None
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerDetails:
+    """What others can know of a worker.
+
+    Attributes:
+        hostname, pid: Where it runs.
+        version: Of this package.
+        concurrency: Tasks that it executes at a time.
+        holds_lock: Whether it is lost as soon as its advisory lock is free.
+        silence: Seconds without a sign of life after which it is lost in any case.
+    """
+
+    hostname: str
+    pid: int
+    version: str
+    concurrency: int
+    holds_lock: bool
+    silence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeartbeatRecord(Record):
+    """What a worker hears when it gives a sign of life.
+
+    Attributes:
+        is_deprecated: An operator asked it to stop taking work.
+        is_stopped: It was taken for lost, and its tasks were given back.
+    """
+
+    is_deprecated: bool
+    is_stopped: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossRecord(Record):
+    """What ``django_pgflow.requeue_lost_tasks`` found.
+
+    Attributes:
+        alive_count: Workers of this package that live.
+        lost_count: Workers that are lost since this call.
+        requeued_count: Tasks of theirs that were given back.
+    """
+
+    alive_count: int
+    lost_count: int
+    requeued_count: int

@@ -33,15 +33,15 @@ def dumps(value: Any, *, encoder: type[json.JSONEncoder] | None = None) -> str:
     # What handlers return most; others are not worth a branch.
     if value is None:
         return "null"
-    encoder = encoder or conf.get().json_encoder
+    encoder_class: Any = encoder or conf.get().json_encoder
     try:
-        text = _writer(encoder)(value)
+        text = _writer(encoder_class)(value)
     except ERRORS as error:
-        _find_fault(value, encoder)
+        _find_fault(value, encoder_class)
         raise exceptions.NotSerializable("$", str(error)) from error
     # The walk finds nothing where the text has these characters as a backslash, "u" and zeros: that can be stored.
     if "\\u0000" in text or not _is_unicode(text):
-        _find_fault(value, encoder)
+        _find_fault(value, encoder_class)
     return text
 
 
@@ -58,9 +58,9 @@ def loads(text: str | bytes) -> Any:
 
 
 @functools.cache
-def _writer(encoder: type[json.JSONEncoder]) -> Callable[[Any], str]:
+def _writer(encoder: Any) -> Callable[[Any], str]:
     # Not orjson: it writes NaN as null and enumerations as their values, where this one refuses.
-    return encoder(allow_nan=False, ensure_ascii=False).encode
+    return encoder(allow_nan=False, ensure_ascii=False).encode  # type: ignore[no-any-return]
 
 
 def _is_unicode(text: str) -> bool:

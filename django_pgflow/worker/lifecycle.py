@@ -5,19 +5,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import psycopg
 
 from django_pgflow import exceptions, maintenance
+from django_pgflow.__about__ import __version__
 from django_pgflow.db.core.current import Core
+from django_pgflow.db.records import WorkerDetails
 from django_pgflow.worker import session, wakeup
 from django_pgflow.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
+
+TICK = 1.0
+"""Seconds between two looks after the tasks in hand."""
+LOOKS = 4
+"""Looks a second for lost workers, of all workers together."""
+SHORTEST_LOOK = 0.5
+BEATS_MISSED = 4
+"""Signs of life that a worker without a lock misses before it counts as lost."""
+LONG_SILENCE = 60
+"""Seconds of silence after which a worker counts as lost although it has its lock: it may be frozen, or cut off."""
+
+
+def name() -> str:
+    """Return what this process is called among workers: ``host:pid``."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class Lifecycle:
@@ -29,8 +47,10 @@ class Lifecycle:
         connection: A session of its own.
         worker_id: A new id.
         flow_slugs: The flows that the worker serves.
+        holds_lock: Whether another session of the worker holds its lock; None on a core that knows no lost workers.
         on_work: Called when there may be work, with its flow or None.
         on_deprecated: Called when an operator asked this worker to stop taking work.
+        on_tick: Called once a second, with the session.
     """
 
     def __init__(
@@ -41,28 +61,35 @@ class Lifecycle:
         connection: session.Session,
         worker_id: UUID,
         flow_slugs: Sequence[str],
+        holds_lock: bool | None,
         on_work: Callable[[str | None], None],
         on_deprecated: Callable[[], None],
+        on_tick: Callable[[session.Session], Awaitable[None]],
     ) -> None:
         self._options = options
         self._core = core
         self._session = connection
         self._worker_id = worker_id
         self._flow_slugs = flow_slugs
+        self._holds_lock = holds_lock
         self._on_work = on_work
         self._on_deprecated = on_deprecated
-        self._sweeps = True
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._on_tick = on_tick
+        self._details = WorkerDetails(
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            version=__version__,
+            concurrency=options.concurrency,
+            holds_lock=bool(holds_lock),
+            silence=LONG_SILENCE if holds_lock else max(10, round(BEATS_MISSED * options.heartbeat_interval)),
+        )
 
     async def register(self) -> None:
         """Write the worker's row; returns when it is there."""
         while True:
             try:
-                if not self._session.connected:
-                    await self._session.connect()
-                await self._session.run(self._core.register_worker(self._worker_id, self._flow_slugs, self.name))
-            except psycopg.errors.UniqueViolation:
-                return  # written by a try whose answer was lost
+                await self._session.connect()
+                await self._register()
             except session.ConnectionLost:
                 continue
             return
@@ -87,20 +114,24 @@ class Lifecycle:
         except (session.ConnectionLost, psycopg.Error) as error:
             logger.warning("Worker's end not noted: %s", session.one_line(error.__cause__ or error))
 
+    async def _register(self) -> None:
+        await self._session.run(self._core.register_worker(self._worker_id, self._flow_slugs, name()))
+        if self._holds_lock is not None:
+            await self._session.run(self._core.describe_worker(self._worker_id, self._details))
+
     async def _live(self) -> None:
         if self._options.listen:
             await self._session.listen(wakeup.CHANNEL)
         self._on_work(None)  # what was queued while nobody listened
-        beat_at = sweep_at = time.monotonic()
+        now = time.monotonic()
+        duties: dict[Callable[[], Awaitable[float]], float] = {self._beat: now, self._sweep: now, self._tick: now}
+        if self._holds_lock is not None:
+            duties[self._look_for_lost_workers] = now
         while True:
-            now = time.monotonic()
-            if now >= beat_at:
-                await self._beat()
-                beat_at = now + self._options.heartbeat_interval
-            if now >= sweep_at:
-                await self._sweep()
-                sweep_at = now + self._options.sweep_interval
-            await self._hear(max(0.0, min(beat_at, sweep_at) - time.monotonic()))
+            for duty, due_at in duties.items():
+                if time.monotonic() >= due_at:
+                    duties[duty] = time.monotonic() + await duty()
+            await self._hear(max(0.0, min(duties.values()) - time.monotonic()))
 
     async def _hear(self, seconds: float) -> None:
         if not self._options.listen:
@@ -110,24 +141,40 @@ class Lifecycle:
             if flow_slug in self._flow_slugs:
                 self._on_work(flow_slug)
 
-    async def _beat(self) -> None:
+    # -- duties: each returns the seconds until it is due again
+
+    async def _beat(self) -> float:
         found = await self._session.run(self._core.heartbeat(self._worker_id))
         if not found:  # somebody deleted it; without it the database lets us claim nothing
             logger.warning("Worker's row was gone, writing it again worker=%s", self._worker_id)
-            await self._session.run(self._core.register_worker(self._worker_id, self._flow_slugs, self.name))
-        elif found[0]:
+            await self._register()
+        elif found[0].is_stopped:
+            logger.warning("Worker was taken for lost, and its tasks given back; going on worker=%s", self._worker_id)
+            await self._register()
+        elif found[0].is_deprecated:
             self._on_deprecated()
+        return self._options.heartbeat_interval
 
-    async def _sweep(self) -> None:
-        if not self._sweeps:
-            return
+    async def _tick(self) -> float:
+        await self._on_tick(self._session)
+        return TICK
+
+    async def _look_for_lost_workers(self) -> float:
+        (found,) = await self._session.run(self._core.requeue_lost_tasks())
+        if found.lost_count or found.requeued_count:
+            logger.warning("Lost workers found count=%d tasks_given_back=%d", found.lost_count, found.requeued_count)
+            self._on_work(None)
+        # The more workers there are, the less each has to look.
+        return max(SHORTEST_LOOK, found.alive_count / LOOKS) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+    async def _sweep(self) -> float:
         try:
             query = maintenance.sweep(self._core)
         except exceptions.NotSupported as error:
-            self._sweeps = False
             logger.warning("Tasks of dead workers stay started: %s", error)
-            return
+            return float("inf")
         (requeued,) = await self._session.run(query)
         if requeued:
             logger.warning("Stalled tasks given back count=%d", requeued)
             self._on_work(None)
+        return self._options.sweep_interval

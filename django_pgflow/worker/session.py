@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import psycopg
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 Row = TypeVar("Row")
 Connection = psycopg.AsyncConnection[DictRow]
 
-SHORTEST, LONGEST = 0.1, 5.0
+SHORTEST, LONGEST = 0.1, 2.0
 
 PREPARE_AFTER = 5
 """Executions of a statement after which a connection that is ours alone prepares it."""
@@ -76,6 +76,8 @@ class Session:
         self._health = health
         self._connection: Connection | None = None
         self._direct = True
+        self.on_connect: Callable[[], Awaitable[None]] | None = None
+        """Called after each connection, before it is used for anything else."""
 
     @property
     def connected(self) -> bool:
@@ -94,13 +96,16 @@ class Session:
         return role
 
     async def connect(self) -> None:
-        """Connect, however long it takes; at growing intervals with jitter, 0.1 to 5 seconds."""
+        """Connect, however long it takes; at growing intervals with jitter, 0.1 to 2 seconds."""
         await self.close()
         for pause in pauses():
             try:
                 self._connection = await self._open()
-            except psycopg.Error as error:
-                self._health.lost(self._purpose, error)
+                if self.on_connect is not None:
+                    await self.on_connect()
+            except (psycopg.Error, ConnectionLost) as error:
+                self._health.lost(self._purpose, error.__cause__ or error)
+                await self.close()
                 await asyncio.sleep(pause)
             else:
                 self._health.back(self._purpose)

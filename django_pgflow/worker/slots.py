@@ -35,23 +35,24 @@ class Running:
 
     task: Task
     executor: Executor
-    deadline: float
     returning: bool = False
-    timed_out: bool = False
+    give_up_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finished:
-    """A task that waits to be reported; without ``task`` and ``outcome`` if it never began."""
+    """A task that has ended here.
 
-    report: TaskReport
+    Attributes:
+        key: Run, step and index.
+        report: What is to be reported; None if the handler's own commit did.
+        task, outcome: None if it never began.
+    """
+
+    key: TaskKey
+    report: TaskReport | None
     task: Task | None = None
     outcome: Outcome | None = None
-
-    @property
-    def key(self) -> TaskKey:
-        """Run, step and index."""
-        return (self.report.run_id, self.report.step_slug, self.report.task_index)
 
 
 class Slots:
@@ -120,6 +121,10 @@ class Slots:
         waiting = (task.key for task, _ in (*self._waiting, *self._suspects))
         return {*self._running, *waiting, *(finished.key for finished in (*self._finished, *self._reporting))}
 
+    def tasks(self) -> list[Task]:
+        """Return the tasks that are being executed."""
+        return [running.task for running in self._running.values()]
+
     def start(self, task: Task) -> None:
         """Begin a task in a slot, or let it wait for one."""
         queue = self._suspects if task.record.requeued_count >= SUSPECT_AFTER else self._waiting
@@ -136,7 +141,8 @@ class Slots:
             attempt=record.attempt,
             outcome="released",
         )
-        self._finished.append(Finished(report=report))
+        key = (record.run_id, record.step_slug, record.task_index)
+        self._finished.append(Finished(key=key, report=report))
 
     def release_waiting(self) -> None:
         """Give back all that has not begun."""
@@ -182,8 +188,7 @@ class Slots:
 
     def _begin(self, task: Task) -> None:
         executor = self._executors.of(task.step)
-        deadline = self._loop.time() + task.record.timeout
-        self._running[task.key] = Running(task=task, executor=executor, deadline=deadline)
+        self._running[task.key] = Running(task=task, executor=executor)
         task.begin()
         self._begun(task)
         executor.start(task)
@@ -201,8 +206,8 @@ class Slots:
         self._receive()
         now = self._loop.time()
         for running in list(self._running.values()):
-            if now >= running.deadline:
-                self._time_out(running)
+            if running.task.control.seconds_left() <= 0:
+                self._time_out(running, now)
         while self._waiting and now - self._waiting[0][1] > PATIENCE:
             self.release(self._waiting.popleft()[0].record)
         if self._suspects and now - self._suspects[0][1] > SUSPECT_PATIENCE:
@@ -213,13 +218,13 @@ class Slots:
         if self._running or self._waiting or self._suspects:
             self._tick_later()
 
-    def _time_out(self, running: Running) -> None:
+    def _time_out(self, running: Running, now: float) -> None:
         task = running.task
-        if task.step.is_async and not running.timed_out:
+        if task.step.is_async and running.give_up_at is None:
             # A coroutine can be told; it is given up only if it does not heed that.
-            running.timed_out = True
-            running.deadline += CLEAN_UP
+            running.give_up_at = now + CLEAN_UP
             running.executor.cancel(task)
+        if running.give_up_at is not None and now < running.give_up_at:
             return
         running.executor.abandon(task)
         fields = task.log_fields()
@@ -264,6 +269,7 @@ class Slots:
         if isinstance(outcome.exception, asyncio.CancelledError):
             if running.returning:
                 outcome = task.released()
-            elif running.timed_out:
+            elif running.give_up_at is not None:
                 outcome = task.timed_out()
-        self._finished.append(Finished(report=task.report(outcome), task=task, outcome=outcome))
+        report = None if outcome.is_settled else task.report(outcome)
+        self._finished.append(Finished(key=task.key, report=report, task=task, outcome=outcome))

@@ -15,10 +15,13 @@ from uuid import UUID
 from django_pgflow import signals
 from django_pgflow.db import core
 from django_pgflow.db.records import ExchangeRecord
+from django_pgflow.dsl.context import WorkerInfo
 from django_pgflow.worker import announce, logs, pooler, portable, session
+from django_pgflow.worker.control import Controls
 from django_pgflow.worker.exchange import Source
-from django_pgflow.worker.lifecycle import Lifecycle
+from django_pgflow.worker.lifecycle import Lifecycle, name
 from django_pgflow.worker.limits import Limits
+from django_pgflow.worker.liveness import WorkerLock
 from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.shutdown import Shutdown
 from django_pgflow.worker.slots import Finished, Slots
@@ -98,6 +101,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._wakeups = Wakeups(self._flows, longest=self._options.poll_interval)
         self._announcer = announce.Announcer()
+        self._controls = Controls(WorkerInfo(id=self.id, name=name()), self._options.using, self._core)
         self._slots = Slots(
             self._options.concurrency,
             wake=self._wake.set,
@@ -119,7 +123,7 @@ class Worker:
             logger.info(
                 "Worker started worker=%s name=%s flows=%s concurrency=%d",
                 self.id,
-                lifecycle.name,
+                name(),
                 ",".join(self._flows),
                 self._options.concurrency,
             )
@@ -145,23 +149,31 @@ class Worker:
 
     async def _connect(self, connection: session.Session, other: session.Session) -> Lifecycle:
         """Connect, find out what can be done through these connections, and write the worker's row."""
-        if await pooler.connect(connection, other):
+        is_pooled = await pooler.connect(connection, other)
+        if is_pooled:
             self._options = replace(self._options, listen=False)
             logger.info(
-                "Connected through a transaction pooler: polling every %g s instead of LISTEN, statements not prepared",
+                "Connected through a transaction pooler: polling every %g s instead of LISTEN, liveness by heartbeat "
+                "instead of a lock, statements not prepared",
                 self._options.poll_interval,
             )
         self._source: Source = portable.source_for(
             self._core, connection, self.id, self._slots.keys, listening=self._options.listen
         )
+        holds_lock = not is_pooled if portable.notifies(self._core) else None
+        if holds_lock:
+            connection.on_connect = WorkerLock(self._core, connection, self.id).take
+            await connection.connect()
         self._lifecycle = Lifecycle(
             options=self._options,
             core=self._core,
             connection=other,
             worker_id=self.id,
             flow_slugs=list(self._flows),
+            holds_lock=holds_lock,
             on_work=self._call,
             on_deprecated=lambda: self._shutdown.request("deprecation", grace=None),
+            on_tick=lambda connection: self._controls.tick(connection, self._slots.tasks()),
         )
         await self._lifecycle.register()
         return self._lifecycle
@@ -169,6 +181,7 @@ class Worker:
     async def _drain(self, serve: asyncio.Task[None]) -> int:
         """Let running tasks end, give back the others, report all."""
         self._accepting = False
+        self._controls.shutdown.set()
         self._slots.release_waiting()
         if self._slots.empty and not self._source.connected:
             serve.cancel()  # the database is gone, and we have nothing to tell it
@@ -212,7 +225,11 @@ class Worker:
             # Reports may have released steps of their flows.
             reported = {one.task.record.flow_slug for one in finished if one.task is not None}
             flow_slugs = self._wakeups.looking(reported) if capacity else []
-            records = await self._source.exchange(flow_slugs, capacity, [one.report for one in finished])
+            reports = [one.report for one in finished if one.report is not None]
+            if reports or capacity:
+                records = await self._source.exchange(flow_slugs, capacity, reports)
+            else:
+                records = []
         claimed = [record for record in records if record.kind == "claimed"]
         refused = {(r.run_id, r.step_slug, r.task_index) for r in records if r.kind == "refused"}
         self._wakeups.looked(flow_slugs, found=Counter(record.flow_slug for record in claimed), capacity=capacity)
@@ -232,7 +249,7 @@ class Worker:
         if step is None:
             self._refuse_unknown_step(record)
             return
-        task = Task(record=record, flow=flow, step=step)
+        task = Task(record=record, flow=flow, step=step, controls=self._controls)
         if step.wants_flow_input:
             task.flow_input = await self._flow_input(record.run_id)
         if self._accepting:
@@ -244,7 +261,7 @@ class Worker:
         task, outcome = finished.task, finished.outcome
         if task is None or outcome is None:
             return
-        if refused:
+        if refused or outcome.kind == "refused":
             fields = task.log_fields()
             logger.warning(
                 "Report refused: the task is no longer ours, or its run has ended "
@@ -253,7 +270,7 @@ class Worker:
                 outcome.kind,
                 extra=fields,
             )
-        elif outcome.kind == "completed":
+        elif outcome.has_completed:
             self._announcer.tell(signals.task_completed, task, seconds=outcome.seconds)
         elif outcome.has_failed:
             self._announcer.tell(

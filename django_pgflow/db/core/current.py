@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -12,12 +13,15 @@ from django_pgflow.db.query import Query
 from django_pgflow.db.records import (
     CancellationRecord,
     ExchangeRecord,
+    HeartbeatRecord,
+    LossRecord,
     RetryRecord,
     RunFailureRecord,
     RunOutcomeRecord,
     RunRecord,
     StartRecord,
     TaskReport,
+    WorkerDetails,
 )
 
 RUN_COLUMNS = "run_id, flow_slug, status, output, remaining_steps, started_at, completed_at, failed_at"
@@ -229,18 +233,67 @@ class Core(Handling):
         """
         return Query(
             sql="insert into pgflow.workers (worker_id, queue_name, function_name) "
-            "values (%(worker_id)s, %(queue_name)s, %(name)s)",
+            "values (%(worker_id)s, %(queue_name)s, %(name)s) on conflict (worker_id) do nothing",
             params={"worker_id": worker_id, "queue_name": ",".join(flow_slugs), "name": name},
             read=lambda row: None,
         )
 
-    def heartbeat(self, worker_id: UUID) -> Query[bool]:
-        """Give a sign of life. The row says whether an operator asked this worker to stop taking work."""
+    def describe_worker(self, worker_id: UUID, details: WorkerDetails) -> Query[None]:
+        """Say how to tell that a registered worker is lost; one that was taken for lost is alive again.
+
+        Source: table ``django_pgflow.worker_details``, read by ``django_pgflow.requeue_lost_tasks``.
+        """
         return Query(
-            sql="update pgflow.workers set last_heartbeat_at = clock_timestamp() "
-            "where worker_id = %(worker_id)s returning deprecated_at is not null as deprecated",
+            sql="""
+                with revived as (
+                  update pgflow.workers set stopped_at = null
+                  where worker_id = %(worker_id)s and stopped_at is not null
+                )
+                insert into django_pgflow.worker_details (
+                  worker_id, hostname, pid, version, concurrency, holds_lock, silence
+                )
+                values (
+                  %(worker_id)s, %(hostname)s, %(pid)s, %(version)s, %(concurrency)s, %(holds_lock)s, %(silence)s
+                )
+                on conflict (worker_id) do update
+                set holds_lock = excluded.holds_lock, silence = excluded.silence, lost_at = null
+            """,
+            params={"worker_id": worker_id, **dataclasses.asdict(details)},
+            read=lambda row: None,
+        )
+
+    def heartbeat(self, worker_id: UUID) -> Query[HeartbeatRecord]:
+        """Give a sign of life; no record if the worker is not registered, or not any more."""
+        return Query(
+            sql="update pgflow.workers set last_heartbeat_at = clock_timestamp() where worker_id = %(worker_id)s "
+            "returning deprecated_at is not null as is_deprecated, stopped_at is not null as is_stopped",
             params={"worker_id": worker_id},
-            read=lambda row: bool(row["deprecated"]),
+            read=HeartbeatRecord.read,
+        )
+
+    def hold_worker_lock(self, worker_id: UUID) -> Query[bool]:
+        """Take the lock that a worker holds for as long as the connection lives; the row says whether it got it.
+
+        Source: ``django_pgflow.worker_lock``.
+        """
+        return Query(
+            sql="select pg_try_advisory_lock(django_pgflow.worker_lock(%(worker_id)s::uuid)) as held",
+            params={"worker_id": worker_id},
+            read=lambda row: bool(row["held"]),
+        )
+
+    def end_session(self, worker_id: UUID, pid: int) -> Query[None]:
+        """End a session of the worker's own that holds its lock although the worker has lost the connection."""
+        return Query(
+            sql="""
+                select pg_terminate_backend(l.pid)
+                from pg_locks l
+                where l.locktype = 'advisory'
+                  and l.pid = %(pid)s
+                  and (l.classid::bigint << 32 | l.objid::bigint) = django_pgflow.worker_lock(%(worker_id)s::uuid)
+            """,
+            params={"worker_id": worker_id, "pid": pid},
+            read=lambda row: None,
         )
 
     def mark_worker_stopped(self, worker_id: UUID) -> Query[None]:
@@ -254,6 +307,19 @@ class Core(Handling):
     def requeue_stalled_tasks(self) -> Query[int]:
         """Give back the tasks whose worker fell silent; the row counts them."""
         return Query(sql="select pgflow.requeue_stalled_tasks() as requeued", read=lambda row: int(row["requeued"]))
+
+    def requeue_lost_tasks(self) -> Query[LossRecord]:
+        """Give back the tasks of lost workers, unless another worker is doing so.
+
+        Returns:
+            One record.
+
+        Source: ``django_pgflow.requeue_lost_tasks``.
+        """
+        return Query(
+            sql="select alive_count, lost_count, requeued_count from django_pgflow.requeue_lost_tasks()",
+            read=LossRecord.read,
+        )
 
     def exchange(
         self,

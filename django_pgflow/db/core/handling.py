@@ -75,20 +75,25 @@ class Handling:
         )
 
     def extend_task(self, worker_id: UUID, task: ExchangeRecord, seconds: int) -> Query[None]:
-        """Keep a task's message hidden for so many seconds from now, if the worker still has the task."""
+        """Leave a task to its worker for so many seconds from now, with its message hidden, if it has the task."""
         return Query(
             sql="""
+                with extended as (
+                  update pgflow.step_tasks t
+                  set extended_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+                  where t.run_id = %(run_id)s
+                    and t.step_slug = %(step_slug)s
+                    and t.task_index = %(task_index)s
+                    and t.status = 'started'
+                    and t.attempts_count = %(attempt)s
+                    and t.last_worker_id = %(worker_id)s
+                  returning t.flow_slug, t.message_id
+                )
                 select
-                from pgflow.step_tasks t
+                from extended
                 cross join lateral pgflow.set_vt_batch(
-                  t.flow_slug, array[t.message_id], array[%(seconds)s::integer]
+                  extended.flow_slug, array[extended.message_id], array[%(seconds)s::integer]
                 ) as hidden
-                where t.run_id = %(run_id)s
-                  and t.step_slug = %(step_slug)s
-                  and t.task_index = %(task_index)s
-                  and t.status = 'started'
-                  and t.attempts_count = %(attempt)s
-                  and t.last_worker_id = %(worker_id)s
             """,
             params={
                 "worker_id": worker_id,

@@ -11,7 +11,7 @@ from django_pgflow import exceptions
 from django_pgflow.db.capabilities import Capabilities
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ExchangeRecord, ProgressReport, Record, TaskReport
+from django_pgflow.db.records import ExchangeRecord, HeartbeatRecord, ProgressReport, Record, TaskReport
 
 OUR_CORE = "the core that django-pgflow installs into a database without pgflow"
 
@@ -196,6 +196,15 @@ class OneByOneCore(Core):
                 "traceback": report.traceback,
             },
             read=lambda row: bool(row["counted"]),
+        )
+
+    def heartbeat(self, worker_id: UUID) -> Query[HeartbeatRecord]:
+        """Give a sign of life; no record if the worker is not registered. Nobody takes a worker for lost here."""
+        return Query(
+            sql="update pgflow.workers set last_heartbeat_at = clock_timestamp() where worker_id = %(worker_id)s "
+            "returning deprecated_at is not null as is_deprecated, false as is_stopped",
+            params={"worker_id": worker_id},
+            read=HeartbeatRecord.read,
         )
 
     def exchange(

@@ -1,4 +1,4 @@
--- The started tasks whose timeout ended more than 30 seconds ago, of started runs and steps.
+-- The started tasks whose timeout, and extension, ended more than 30 seconds ago, of started runs and steps.
 -- Found by the messages, of which a queue holds only those of live tasks, so that no history is searched; a started
 -- task without a message is found by the index on the message id.
 -- Called by requeue_stalled_tasks. Locks nothing.
@@ -48,6 +48,7 @@ begin
       where t.status = 'started'
         and t.permanently_stalled_at is null
         and t.started_at < now() - make_interval(secs => coalesce(d.opt_timeout, f.opt_timeout) + 30)
+        and (t.extended_until is null or t.extended_until < now() - interval '30 seconds')
         and s.status = 'started'
         and r.status = 'started';
   end loop;

@@ -22,6 +22,8 @@ create table pgflow.step_tasks (
   -- Ours: attempts that do not count against the maximum, because they were given back or came before a retry by
   -- hand. attempts_count itself only grows, so that it names one claim for ever.
   forgiven_count integer not null default 0,
+  -- Ours: until when a worker asked to be left with the task, beyond its timeout.
+  extended_until timestamptz,
   constraint step_tasks_pkey primary key (run_id, step_slug, task_index),
   constraint step_tasks_flow_slug_fkey foreign key (flow_slug) references pgflow.flows (flow_slug),
   constraint step_tasks_run_id_fkey foreign key (run_id) references pgflow.runs (run_id),

@@ -38,6 +38,7 @@ comment on schema pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_end_failed_steps.sql
 \ir ../../objects/functions/_fail_runs.sql
 \ir ../../objects/functions/_get_flow_shape.sql
+\ir ../../objects/functions/_give_back_tasks.sql
 \ir ../../objects/functions/_has_audience.sql
 \ir ../../objects/functions/_hold_queue.sql
 \ir ../../objects/functions/_judge_reports.sql

@@ -1,0 +1,45 @@
+-- The started tasks in the hands of some workers, of the flows that these serve. Found by the messages that are hidden,
+-- as those of started tasks are; one whose time is over is left to the search for stalled tasks.
+-- Called by requeue_lost_tasks. Locks nothing.
+create function django_pgflow._held_tasks(worker_ids uuid[])
+returns table (
+  run_id uuid,
+  step_slug text,
+  task_index integer
+)
+language plpgsql
+set search_path to ''
+as $$
+#variable_conflict use_column
+declare
+  v_flow_slug text;
+  v_message_ids bigint[];
+begin
+  for v_flow_slug in
+    select distinct f.flow_slug
+    from pgflow.workers w
+    cross join lateral unnest(string_to_array(w.queue_name, ',')) as served (flow_slug)
+    join pgflow.flows f on f.flow_slug = served.flow_slug
+    where w.worker_id = any (_held_tasks.worker_ids)
+    order by f.flow_slug
+  loop
+    continue when not pgflow._hold_queue(v_flow_slug);
+    execute format(
+      'select array_agg(q.msg_id) from pgmq.%I q where q.vt > clock_timestamp()',
+      pgmq.format_table_name(v_flow_slug, 'q')
+    )
+    into v_message_ids;
+    return query
+      select t.run_id, t.step_slug, t.task_index
+      from unnest(v_message_ids) as given (message_id)
+      cross join lateral (
+        select held.*
+        from pgflow.step_tasks held
+        where held.flow_slug = v_flow_slug and held.message_id = given.message_id
+        offset 0  -- looked up for each message, never joined by a scan
+      ) as t
+      where t.status = 'started'
+        and t.last_worker_id = any (_held_tasks.worker_ids);
+  end loop;
+end;
+$$;
