@@ -1,9 +1,9 @@
 """django-q2 with the database as its broker.
 
 https://django-q2.readthedocs.io/en/master/configure.html (see ``_django.py``; the numbers are ours) and
-https://django-q2.readthedocs.io/en/master/brokers.html#django-orm. The chain is ``async_chain``, which passes no results
-on; the map is ``async_iter``, which collects the results by itself, so that there is no task for that. It has no bulk
-call, so many are queued in one transaction, and no diamonds.
+https://django-q2.readthedocs.io/en/master/brokers.html#django-orm. The chain is ``async_chain``, which passes no
+results on; the map is ``async_iter``, which collects the results by itself, so that there is no task for that. It has
+no bulk call, so many are queued in one transaction, and no diamonds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """PgQueuer: a bare queue, whose jobs are deleted when done (a line in its log table is left).
 
-- Driver: https://janbjorge.github.io/pgqueuer/reference/drivers/ (asyncpg), with uvloop.
+- Driver: https://janbjorge.github.io/pgqueuer/reference/drivers/ (asyncpg); uvloop as its command has it.
 - Batches: ``--batch-size`` of its command ``pgq run``, which does not start with typer 0.29, so ``PgQueuer.run`` is
   called here; the number is ours.
 - Many at once: ``enqueue`` with lists. It has no workflows.
