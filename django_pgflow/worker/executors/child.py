@@ -46,8 +46,9 @@ def end_with(lifeline: int) -> None:
     A thread that waits for it would have to wait for the handler, too, where that is in C code and holds the GIL. And
     Linux's parent-death signal would come when the *thread* of the worker ends that started us.
     """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)  # which is to end the process
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)  # SIGIO, which kills
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
     if select.select([lifeline], [], [], 0)[0]:
         sys.exit("The worker has ended.")
 

@@ -158,6 +158,7 @@ class Child:
     def _kill_group(self, process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.kill()  # in case it has left its group
 
 
 def _logging() -> tuple[int, str]:
