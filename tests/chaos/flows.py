@@ -10,11 +10,8 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from django_pgflow import Context, Flow, RetryAfter, SkipStep
-from django_pgflow.dsl.steps import StepOptions
 from tests.chaos.effects import effect
 
-HAS_ATOMIC = "atomic" in StepOptions.__annotations__
-ATOMIC: Any = {"atomic": True} if HAS_ATOMIC else {}
 OPTIONS: Any = {"max_attempts": 8, "base_delay": 1, "timeout": 5}
 """Attempts enough for handlers that fail because Postgres, to which they write, is gone."""
 
@@ -61,7 +58,7 @@ async def second(first: int, ctx: Context) -> int:
     return first * 2
 
 
-@chain.step(**ATOMIC)
+@chain.step(atomic=True)
 def third(second: int, ctx: Context) -> int:
     atomic_work(ctx)
     return second + 3
@@ -94,7 +91,7 @@ async def left(split: dict[str, int], ctx: Context) -> int:
     return split["left"] + 1
 
 
-@diamond.step(**ATOMIC)
+@diamond.step(atomic=True)
 def right(split: dict[str, int], ctx: Context) -> int:
     atomic_work(ctx)
     return split["right"] + 2
@@ -121,7 +118,7 @@ async def square(item: int, ctx: Context) -> int:
     return item * item
 
 
-@fan.map(over=square, **ATOMIC)
+@fan.map(over=square, atomic=True)
 def halve(item: int, ctx: Context) -> int:
     atomic_work(ctx)
     return item // 2
@@ -204,7 +201,7 @@ def odd(flow_input: dict[str, Any], ctx: Context) -> int:
     return flow_input["number"]
 
 
-@choices.step(only_if={"only_a": {"big": True}}, when_unmet="skip-cascade", **ATOMIC)
+@choices.step(only_if={"only_a": {"big": True}}, when_unmet="skip-cascade", atomic=True)
 def big(only_a: dict[str, Any], ctx: Context) -> str:
     atomic_work(ctx)
     return "big"

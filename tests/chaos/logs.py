@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (\w+) (.*)")
+RAISED = re.compile(r"[\w.]+(: |$)")
 TRACEBACK = "Traceback (most recent call last)"
-EXPECTED = "tests.chaos.flows.Unwell"
+EXPECTED = (
+    ("Task failed", "tests.chaos.flows.Unwell"),
+    ("Commit interrupted", "django.db.utils.OperationalError"),
+)
+"""Tracebacks that have their reason: how the record begins, and what was raised."""
 VARIABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+(\.\d+)?")
 SERVER_ERROR = re.compile(r" (ERROR|PANIC):\s+(.*)")
 
@@ -55,9 +60,9 @@ def _read_worker(path: Path, found: Findings) -> None:
     def end_block() -> None:
         """Judge the lines that followed a record."""
         if any(TRACEBACK in line for line in block):
-            raised = next((line for line in reversed(block) if line and not line.startswith(" ")), "")
-            if not raised.startswith(EXPECTED):
-                found.tracebacks[VARIABLE.sub("#", f"{text[:100]} … {raised[:200]}")] += 1
+            raised = next((line for line in reversed(block) if RAISED.match(line)), "")
+            if not any(text.startswith(record) and raised.startswith(error) for record, error in EXPECTED):
+                found.tracebacks[VARIABLE.sub("#", f"{text.split(' flow=')[0]} … {raised}")] += 1
         block.clear()
 
     for line in path.read_text(errors="replace").splitlines():
