@@ -7,7 +7,6 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import Group
-from django.db import transaction
 
 from django_pgflow import Context, Flow
 
@@ -19,12 +18,11 @@ def names(flow_input: dict[str, Any]) -> list[str]:
     return [f"{flow_input['prefix']}{number}" for number in range(flow_input["count"])]
 
 
-@groups.map(over=names)
+@groups.map(over=names, atomic=True)
 def create(name: str, ctx: Context) -> int:
-    with transaction.atomic():
-        group = Group.objects.create(name=name)
-        if ctx.attempt == 1 and ctx.task_index % 10 == 3:
-            raise ConnectionError("rolled back, and tried again")
+    group = Group.objects.create(name=name)
+    if ctx.attempt == 1 and ctx.task_index % 10 == 3:
+        raise ConnectionError("rolled back, and tried again")
     return group.pk
 
 
@@ -46,7 +44,7 @@ def count(rename: int, flow_input: dict[str, Any]) -> dict[str, int]:
     return {"renamed": rename, "found": found.count()}
 
 
-steady = Flow("acc_steady", max_attempts=10, base_delay=1, timeout=20)
+steady = Flow("acc_steady", max_attempts=10, base_delay=1, timeout=60)
 
 
 @steady.map

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,6 +115,25 @@ print([admin.get(f"/admin/pgflow/{page}").status_code for page in pages])
         "4",
         "[200, 200, 200, 200, 200]",
     ]
+
+
+def test_runs_started_through_it_wake_workers_that_go_past_it(start_worker, pgbouncer):
+    start_worker("acc_groups", "--poll-interval", "120", TEST_PGFLOW=json.dumps(SETTINGS))
+    eventually(lambda: query("select 1 from django_pgflow.waiting_workers"), "the worker to wait")
+    code = "from tests.acceptance.pooler_flows import groups; print(groups.start(prefix='E', count=1).join(timeout=30))"
+    assert run_python(code, pooled_url(pgbouncer, database_url())) == "completed\n"
+
+
+def test_another_worker_takes_over_from_one_that_was_killed(start_pooled):
+    killed, other = (start_pooled("acc_steady", heartbeat_interval=1) for _ in "ab")
+    run_id = start("acc_steady", list(range(500)))
+    eventually(lambda: Group.objects.count() >= 100, "100 tasks")
+    killed.send(signal.SIGKILL)
+    held = "select 1 from pgflow.step_tasks where status = 'started' and last_worker_id::text = %s"
+    (killed_id,) = re.findall(r"Worker started worker=(\S+)", killed.log)
+    assert query(held, killed_id), "it had nothing to be taken over"
+    assert output(run_id) == {"total": sum(range(500))}
+    other.wait_for_log("Lost workers found count=1")
 
 
 def test_a_restart_of_the_pooler_under_load_loses_nothing(start_pooled, pgbouncer):
