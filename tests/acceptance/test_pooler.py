@@ -124,6 +124,20 @@ def test_runs_started_through_it_wake_workers_that_go_past_it(start_worker, pgbo
     assert run_python(code, pooled_url(pgbouncer, database_url())) == "completed\n"
 
 
+def test_behind_a_pooler_by_session_a_worker_listens_and_holds_its_lock(start_worker, start_pgbouncer):
+    url = start_pgbouncer(pool_mode="session", default_pool_size=50).url(database_url())
+    killed = start_worker("acc_slow", DATABASE_URL=url)
+    assert "pooler" not in killed.log
+    run_id = start("acc_slow", [3])
+    killed.wait_for_log("Task started")
+    other = start_worker("acc_slow", "--poll-interval", "120", DATABASE_URL=url)
+    killed.send(signal.SIGKILL)
+    assert output(run_id) == {"doze": ["slept"]}
+    eventually(lambda: query("select 1 from django_pgflow.waiting_workers"), "the worker to wait")
+    assert output(start("acc_slow", [0])) == {"doze": ["slept"]}
+    assert "Traceback" not in other.log
+
+
 def test_another_worker_takes_over_from_one_that_was_killed(start_pooled):
     killed, other = (start_pooled("acc_steady", heartbeat_interval=1) for _ in "ab")
     run_id = start("acc_steady", list(range(500)))
