@@ -114,6 +114,16 @@ def test_the_second_signal_gives_back_everything(supervise, ledger, number):
     assert [row[2:] for row in task_rows(run_id)] == [("queued", 0)] * 2
 
 
+def test_a_signal_while_processes_start(supervise):
+    supervisor = supervise("acc_slow", ready=False)
+    supervisor.wait_for_log("Worker process started", count=2)
+    supervisor.send(signal.SIGTERM)
+    assert supervisor.wait(60) == 0
+    assert "Traceback" not in supervisor.log
+    assert "Worker started" not in supervisor.log
+    assert not any(map(is_alive, pids(supervisor)))
+
+
 def test_processes_end_in_order_when_their_supervisor_was_killed(supervise, ledger):
     supervisor = supervise("acc_slow", "--concurrency", "1")
     run_id = start("acc_slow", [2.0, 2.0, 2.0])
