@@ -20,7 +20,7 @@ from django_pgflow.worker.shutdown import Shutdown
 logger = logging.getLogger(__name__)
 
 STABLE = 10.0
-"""Seconds after which the end of a worker process is no reason to wait with the next."""
+"""Seconds after which the end of a process that worked is no reason to wait with the next."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before a process that ended early is replaced: for the first, and at most; doubled in between."""
 FAILED_STARTS = 10
@@ -154,7 +154,7 @@ class Supervisor:
             if self._is_hopeless():
                 self._give_up(code)
                 return code
-            if wants_successor or time.monotonic() - begun_at >= STABLE:
+            if wants_successor or (has_begun and time.monotonic() - begun_at >= STABLE):
                 early_ends = 0
                 continue
             pause = min(SHORTEST_PAUSE * 2**early_ends, LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
