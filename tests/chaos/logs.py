@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RECORD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (\w+) (.*)")
-RAISED = re.compile(r"[\w.]+(: |$)")
 TRACEBACK = "Traceback (most recent call last)"
 EXPECTED = (
     ("Task failed", "tests.chaos.flows.Unwell"),
@@ -60,7 +59,8 @@ def _read_worker(path: Path, found: Findings) -> None:
     def end_block() -> None:
         """Judge the lines that followed a record."""
         if any(TRACEBACK in line for line in block):
-            raised = next((line for line in reversed(block) if RAISED.match(line)), "")
+            last = max(place for place, line in enumerate(block) if line.startswith(("  File ", TRACEBACK)))
+            raised = next((line for line in block[last + 1 :] if line and not line.startswith(" ")), "")
             if not any(text.startswith(record) and raised.startswith(error) for record, error in EXPECTED):
                 found.tracebacks[VARIABLE.sub("#", f"{text.split(' flow=')[0]} … {raised}")] += 1
         block.clear()

@@ -25,6 +25,7 @@ During handling of the above exception, another exception occurred:
 Traceback (most recent call last):
   File "a.py", line 2, in c
 ValueError: no 17
+CONTEXT:  a second line
 """
 
 SERVER_LOG = """\
