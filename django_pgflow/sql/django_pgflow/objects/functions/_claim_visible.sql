@@ -1,11 +1,13 @@
 -- Takes up to so many due messages of one flow, lowest first, hides them for the timeout of their step plus 2 seconds,
 -- and claims their tasks for a worker. A message without a task to claim is archived if its task has ended, else hidden
--- for a while, so that it does not stand in the way.
+-- for a while, so that it does not stand in the way. Of steps with an entry in step_rooms, {"step": 2}, it takes no more
+-- than that.
 -- Called by exchange. Locks queue rows and then tasks, but waits for neither: what others hold is passed over.
 create function django_pgflow._claim_visible(
   flow_slug text,
   quantity integer,
-  worker_id uuid
+  worker_id uuid,
+  step_rooms jsonb
 )
 returns setof django_pgflow.exchange_record
 language plpgsql
@@ -29,27 +31,33 @@ begin
   join pgflow.steps d on d.flow_slug = f.flow_slug
   where f.flow_slug = _claim_visible.flow_slug;
 
-  -- Planned anew each time, since it names a table: so it joins nothing.
-  for v_message_id in execute format(
-    $query$
-      update pgmq.%1$I q
-      set vt = clock_timestamp() + make_interval(secs => coalesce($1 ->> (q.message ->> 'step_slug'), '0')::integer)
-      where q.msg_id = any (array(
-        select due.msg_id
-        from pgmq.%1$I due
-        where due.vt <= clock_timestamp()
-        order by due.msg_id
-        limit $2
-        for update skip locked
-      ))
-      returning q.msg_id
-    $query$,
-    pgmq.format_table_name(_claim_visible.flow_slug, 'q')
-  )
-  using v_timeouts, _claim_visible.quantity
-  loop
-    v_message_ids := v_message_ids || v_message_id;
-  end loop;
+  if _claim_visible.step_rooms is not null then
+    v_message_ids := django_pgflow._take_messages(
+      _claim_visible.flow_slug, _claim_visible.quantity, v_timeouts, _claim_visible.step_rooms
+    );
+  else
+    -- Planned anew each time, since it names a table: so it joins nothing.
+    for v_message_id in execute format(
+      $query$
+        update pgmq.%1$I q
+        set vt = clock_timestamp() + make_interval(secs => coalesce($1 ->> (q.message ->> 'step_slug'), '0')::integer)
+        where q.msg_id = any (array(
+          select due.msg_id
+          from pgmq.%1$I due
+          where due.vt <= clock_timestamp()
+          order by due.msg_id
+          limit $2
+          for update skip locked
+        ))
+        returning q.msg_id
+      $query$,
+      pgmq.format_table_name(_claim_visible.flow_slug, 'q')
+    )
+    using v_timeouts, _claim_visible.quantity
+    loop
+      v_message_ids := v_message_ids || v_message_id;
+    end loop;
+  end if;
   if v_message_ids = '{}' then
     return;
   end if;

@@ -2,7 +2,8 @@
 -- the reports release can be claimed by the same call. Reports as _report_tasks takes them, in parallel arrays.
 -- Returns the claimed tasks, and the reports that did not count. A worker that listens is noted as waiting for a
 -- notification of the flows of which it gets nothing; it says itself for which of them it may be noted already (by
--- default for all).
+-- default for all). A worker that wants no more than so many tasks of some flows or steps says so in flow_rooms,
+-- {"flow": 2}, and step_rooms, {"flow": {"step": 1}}.
 -- Like every entrance to the engine it fixes how statements are planned: once, by index, joined as written. The
 -- tables may have been empty, or a million rows shorter, when a session planned its statements.
 -- Locks as _report_tasks and then as _claim_visible, which waits for nobody.
@@ -21,7 +22,9 @@ create function django_pgflow.exchange(
   error_classes text[] default null,
   tracebacks text[] default null,
   listening boolean default true,
-  waiting_slugs text[] default null
+  waiting_slugs text[] default null,
+  flow_rooms jsonb default null,
+  step_rooms jsonb default null
 )
 returns setof django_pgflow.exchange_record
 language plpgsql
@@ -40,9 +43,11 @@ declare
   v_first integer := floor(random() * v_flows_count)::integer;
   v_flow_slug text;
   v_quota integer;
+  v_room integer;
   v_taken integer;
   v_left integer := exchange.capacity;
   v_full_slugs text[] := '{}';
+  v_full_rooms integer[] := '{}';
   v_found_slugs text[] := '{}';
   v_empty_slugs text[] := '{}';
 begin
@@ -67,8 +72,13 @@ begin
   for v_place in 0 .. v_flows_count - 1 loop
     exit when v_left <= 0;
     v_flow_slug := exchange.flow_slugs[(v_first + v_place) % v_flows_count + 1];
-    v_quota := ceil(v_left::numeric / (v_flows_count - v_place))::integer;
-    return query select * from django_pgflow._claim_visible(v_flow_slug, v_quota, exchange.worker_id);
+    v_room := (exchange.flow_rooms ->> v_flow_slug)::integer;
+    v_quota := least(v_room, ceil(v_left::numeric / (v_flows_count - v_place))::integer);
+    continue when v_quota <= 0;
+    return query
+      select * from django_pgflow._claim_visible(
+        v_flow_slug, v_quota, exchange.worker_id, exchange.step_rooms -> v_flow_slug
+      );
     get diagnostics v_taken = row_count;
     v_left := v_left - v_taken;
     if v_taken = 0 then
@@ -76,14 +86,18 @@ begin
     else
       v_found_slugs := v_found_slugs || v_flow_slug;
     end if;
-    if v_taken = v_quota then
+    if v_taken = v_quota and exchange.step_rooms -> v_flow_slug is null then
       v_full_slugs := v_full_slugs || v_flow_slug;
+      v_full_rooms := v_full_rooms || v_room - v_taken;
     end if;
   end loop;
-  -- What is left then goes to the flows that had more than their share.
-  foreach v_flow_slug in array v_full_slugs loop
+  -- What is left then goes to the flows that had more than their share, if they have room.
+  for v_place in 1 .. cardinality(v_full_slugs) loop
     exit when v_left <= 0;
-    return query select * from django_pgflow._claim_visible(v_flow_slug, v_left, exchange.worker_id);
+    v_quota := least(v_full_rooms[v_place], v_left);
+    continue when v_quota <= 0;
+    return query
+      select * from django_pgflow._claim_visible(v_full_slugs[v_place], v_quota, exchange.worker_id, null);
     get diagnostics v_taken = row_count;
     v_left := v_left - v_taken;
   end loop;

@@ -1,16 +1,17 @@
 -- Counts steps as ended, so many for each run, and completes the runs that have none left; a run's output has a key for
--- each completed leaf step. Arrays in parallel, each run once.
+-- each completed leaf step. Arrays in parallel, each run once. Returns the runs that were counted down and go on.
 -- Called by _move_steps, _advance and maybe_complete_run. The caller has locked the runs.
 create function pgflow._complete_runs(
   run_ids uuid[],
   ended_counts integer[]
 )
-returns void
+returns uuid[]
 language plpgsql
 set search_path to ''
 as $$
 declare
   v_run_ids uuid[];
+  v_going_run_ids uuid[];
 begin
   with counted as (
     update pgflow.runs r
@@ -29,18 +30,22 @@ begin
             )
         )
       end
-    from unnest(_complete_runs.run_ids, _complete_runs.ended_counts) as ended (run_id, steps_count)
+    from unnest(_complete_runs.run_ids, _complete_runs.ended_counts)
+      with ordinality as ended (run_id, steps_count, position)
     where r.run_id = ended.run_id
       and r.status = 'started'
       and (ended.steps_count > 0 or r.remaining_steps = 0)
-    returning r.run_id, r.status
+    returning r.run_id, r.status, ended.position
   )
-  select array_agg(c.run_id) into v_run_ids
-  from counted c
-  where c.status = 'completed';
+  select
+    array_agg(c.run_id order by c.position) filter (where c.status = 'completed'),
+    array_agg(c.run_id order by c.position) filter (where c.status = 'started')
+  into v_run_ids, v_going_run_ids
+  from counted c;
 
   if v_run_ids is not null then
     perform pgflow._emit_runs(v_run_ids);
   end if;
+  return coalesce(v_going_run_ids, '{}');
 end;
 $$;

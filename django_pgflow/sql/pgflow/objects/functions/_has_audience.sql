@@ -7,6 +7,7 @@ stable
 set search_path to ''
 as $$
 begin
-  return to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null;
+  return to_regnamespace('realtime') is not null
+    and to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null;
 end;
 $$;

@@ -19,7 +19,7 @@ declare
   v_failed_modes text[];
   v_skip_reasons text[];
   v_failed_errors text[];
-  v_going_run_ids uuid[];
+  v_going_run_ids uuid[] := '{}';
 begin
   -- 1. Count completed tasks; a step without remaining ones is completed, with its output.
   with counted as (
@@ -63,9 +63,15 @@ begin
   if v_ended_run_ids is not null then
     perform pgflow._emit_steps(v_ended_run_ids, v_ended_step_slugs);
     perform pgflow._release_dependents(v_ended_run_ids, v_ended_step_slugs);
-    perform pgflow._complete_runs(array_agg(ended.run_id), array_agg(ended.steps_count))
+    -- In the order of the reports, so that the work that they release is queued in that order.
+    select pgflow._complete_runs(
+      array_agg(ended.run_id order by ended.position), array_agg(ended.steps_count order by ended.position)
+    )
+    into v_going_run_ids
     from (
-      select e.run_id, count(*)::integer as steps_count from unnest(v_ended_run_ids) as e (run_id) group by e.run_id
+      select e.run_id, count(*)::integer as steps_count, min(e.position) as position
+      from unnest(v_ended_run_ids) with ordinality as e (run_id, position)
+      group by e.run_id
     ) as ended;
   end if;
 
@@ -98,22 +104,14 @@ begin
     perform pgflow._end_failed_steps(
       v_failed_run_ids, v_failed_step_slugs, v_failed_modes, v_skip_reasons, v_failed_errors
     );
+    v_going_run_ids := v_going_run_ids || array(
+      select distinct f.run_id from unnest(v_failed_run_ids) as f (run_id) where f.run_id <> all (v_going_run_ids)
+    );
   end if;
 
   -- 3. Follow up only where a step ended and its run goes on.
-  if v_ended_run_ids is not null or v_failed_run_ids is not null then
-    v_going_run_ids := array(
-      select r.run_id
-      from unnest(v_ended_run_ids || v_failed_run_ids) with ordinality as ended (run_id, position)
-      join pgflow.runs r on r.run_id = ended.run_id
-      where r.status = 'started'
-      group by r.run_id
-      -- In the order of the reports, so that the work that they release is queued in that order.
-      order by min(ended.position)
-    );
-    if v_going_run_ids <> '{}' then
-      perform pgflow._advance(v_going_run_ids);
-    end if;
+  if v_going_run_ids <> '{}' then
+    perform pgflow._advance(v_going_run_ids);
   end if;
 end;
 $$;

@@ -43,11 +43,6 @@ begin
       array_to_string(_report_tasks.outcomes, ', ', 'NULL');
   end if;
 
-  perform from pgflow.runs r
-  where r.run_id = any (_report_tasks.run_ids)
-  order by r.run_id
-  for no key update;
-
   perform pgflow._lock_steps(_report_tasks.run_ids, _report_tasks.step_slugs);
 
   select
@@ -118,12 +113,14 @@ begin
       from (
         select distinct m.flow_slug from unnest(v_flow_slugs, v_delays) as m (flow_slug, delay) where m.delay = 0
       ) as due;
+      v_message_ids := array(
+        select case when m.delay is null then m.message_id end
+        from unnest(v_message_ids, v_delays) with ordinality as m (message_id, delay, position)
+        order by m.position
+      );
     end if;
 
-    perform pgflow._archive_messages(array_agg(m.flow_slug), array_agg(m.message_id))
-    from unnest(v_flow_slugs, v_message_ids, v_delays) as m (flow_slug, message_id, delay)
-    where m.delay is null
-    having count(*) > 0;
+    perform pgflow._archive_messages(v_flow_slugs, v_message_ids);
   end if;
 
   if coalesce(cardinality(v_positions), 0) < cardinality(_report_tasks.run_ids) then
