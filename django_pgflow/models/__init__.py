@@ -1,7 +1,7 @@
 """The tables of the core as read-only Django models."""
 
 from django_pgflow.models.definitions import Dependency, Flow, Step
-from django_pgflow.models.details import FailedAttempt, RunDetails
+from django_pgflow.models.details import FailedAttempt, RunDetails, TaskProgress
 from django_pgflow.models.rows import FailedTask, StepStateRow, StepTaskRow
 from django_pgflow.models.runtime import Run
 from django_pgflow.models.states import StepState, StepTask
@@ -19,5 +19,6 @@ __all__ = [
     "StepStateRow",
     "StepTask",
     "StepTaskRow",
+    "TaskProgress",
     "Worker",
 ]

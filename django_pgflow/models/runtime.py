@@ -54,7 +54,8 @@ class RunQuerySet(base.ReadOnlyQuerySet["Run"]):
 class Run(base.PgflowModel):
     """One execution of a flow: a row to look at, and verbs to wait for it and to control it.
 
-    Relations: ``flow``, ``step_states``, ``step_tasks``, ``details`` (a ``RunDetails``, for runs that have one).
+    Relations: ``flow``, ``step_states``, ``step_tasks``, ``details`` (a ``RunDetails``, for runs that have one),
+    ``failed_attempts``, ``task_progress``, ``child_runs``.
     ``output`` is ``{leaf step: output}`` once completed.
 
     Attributes:
@@ -132,6 +133,11 @@ class Run(base.PgflowModel):
     def display_status(self) -> str:
         """The status for people: ``"cancelled"`` where the database says failed and the run was cancelled."""
         return "cancelled" if self.is_cancelled else self.status
+
+    @property
+    def child_runs(self) -> RunQuerySet:
+        """The runs that its tasks started by ``ctx.start``."""
+        return Run.objects.using(self._state.db).filter(details__parent_run=self.run_id)
 
     @cached_property
     def failure(self) -> RunFailureRecord | None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django_pgflow import conf, exceptions
+from django_pgflow import exceptions
 from django_pgflow.db.records import ExchangeRecord, TaskReport
-from django_pgflow.dsl.context import Context, Message, WorkerInfo
-from django_pgflow.worker.control import UNKNOWN, Controls, DetachedControls, TaskControl
+from django_pgflow.dsl.context import Context, Message
+from django_pgflow.worker.control import UNKNOWN, Controls, TaskControl
 
 if TYPE_CHECKING:
     from django_pgflow.dsl.definition import FlowDefinition
@@ -71,11 +71,6 @@ class Outcome:
         return self.kind in ("failed", "exhausted")
 
 
-def unwired() -> Controls:
-    """Stand in until every maker of tasks hands over the controls of its worker."""
-    return DetachedControls(WorkerInfo(id=UUID(int=0), name=""), conf.get().DATABASE)
-
-
 @dataclass(eq=False, kw_only=True, slots=True)
 class Task:
     """A task that this worker claimed. Claimed twice, it is two of these: equal only to itself."""
@@ -83,7 +78,7 @@ class Task:
     record: ExchangeRecord
     flow: FlowDefinition
     step: Step[..., Any]
-    controls: Controls = field(default_factory=unwired)
+    controls: Controls
     flow_input: Any = None
     began: float = field(init=False)
     control: TaskControl = field(init=False)
@@ -224,7 +219,7 @@ class Task:
 
 def make(record: ExchangeRecord, flow: FlowDefinition, step: Step[..., Any], controls: Controls | None = None) -> Task:
     """Make a task whose attempt begins now; away from its worker, with ``control.DetachedControls``."""
-    task = Task(record=record, flow=flow, step=step, controls=controls or unwired())
+    task = Task(record=record, flow=flow, step=step, controls=controls)
     task.begin()
     return task
 

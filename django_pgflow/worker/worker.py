@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django_pgflow import signals
+from django_pgflow import exceptions, signals
 from django_pgflow.db import core
 from django_pgflow.db.records import ExchangeRecord
 from django_pgflow.dsl.context import WorkerInfo
@@ -261,7 +261,9 @@ class Worker:
         task, outcome = finished.task, finished.outcome
         if task is None or outcome is None:
             return
-        if refused or outcome.kind == "refused":
+        if isinstance(outcome.exception, exceptions.TaskCancelled):
+            logs.log_decision(task, outcome)
+        elif refused or outcome.kind == "refused":
             fields = task.log_fields()
             logger.warning(
                 "Report refused: the task is no longer ours, or its run has ended "

@@ -54,6 +54,7 @@ def test_a_write_is_refused_with_what_to_do_instead(run, write):
         models.StepState,
         models.StepTask,
         models.FailedAttempt,
+        models.TaskProgress,
         models.Worker,
     ],
 )
@@ -76,5 +77,6 @@ def test_retrying_is_a_permission_of_its_own():
         "view_steptask",
         "retry_steptask",
         "view_failedattempt",
+        "view_taskprogress",
         "view_worker",
     }

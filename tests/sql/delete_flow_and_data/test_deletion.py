@@ -8,6 +8,10 @@ import pytest
 from tests.fixtures.sql import Sql
 
 TABLES = ("flows", "steps", "deps", "runs", "step_states", "step_tasks")
+PROGRESS = (
+    "insert into django_pgflow.task_progress (run_id, step_slug, task_index, attempt, done) "
+    "values (%(id)s, 'a', 0, 1, 5)"
+)
 
 
 def rows_of(sql: Sql, flow_slug: str) -> dict[str, int]:
@@ -34,8 +38,9 @@ def test_what_we_keep_beside_its_runs_goes_too(sql: Sql) -> None:
     run = sql.start("flow", {})
     sql.fail(sql.claim_one("flow"))
     sql.rows("insert into django_pgflow.run_details (run_id, meta) values (%(id)s, '{}')", id=run.run_id)
+    sql.rows(PROGRESS, id=run.run_id)
     sql.call("pgflow.delete_flow_and_data", p_flow_slug="flow")
-    for table in ("failed_attempts", "run_details"):
+    for table in ("failed_attempts", "task_progress", "run_details"):
         assert sql.value(f"select count(*) from django_pgflow.{table}") == 0
 
 

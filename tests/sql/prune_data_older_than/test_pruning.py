@@ -9,6 +9,11 @@ import pytest
 
 from tests.fixtures.sql import DEADLINE, Sessions, Sql
 
+PROGRESS = (
+    "insert into django_pgflow.task_progress (run_id, step_slug, task_index, attempt, done) "
+    "values (%(id)s, 'a', 0, 1, 5)"
+)
+
 
 def prune(sql: Sql, interval: str = "30 days") -> None:
     sql.value("select pgflow.prune_data_older_than(retention_interval => %(interval)s)", interval=interval)
@@ -207,8 +212,9 @@ def test_what_we_keep_beside_a_run_goes_with_it(sql: Sql) -> None:
     old, recent = fail_run(sql, "flow", 31), fail_run(sql, "flow", 1)
     for run_id in (old, recent):
         sql.rows("insert into django_pgflow.run_details (run_id, meta) values (%(id)s, '{}')", id=run_id)
+        sql.rows(PROGRESS, id=run_id)
     prune(sql)
-    for table in ("failed_attempts", "run_details"):
+    for table in ("failed_attempts", "task_progress", "run_details"):
         left: list[Any] = sql.rows(f"select run_id from django_pgflow.{table}")
         assert {row.run_id for row in left} == {recent}, table
 

@@ -5,5 +5,5 @@ returns void
 language sql
 set search_path to ''
 as $$
-  truncate django_pgflow.failed_attempts, django_pgflow.run_details
+  truncate django_pgflow.failed_attempts, django_pgflow.run_details, django_pgflow.task_progress
 $$;

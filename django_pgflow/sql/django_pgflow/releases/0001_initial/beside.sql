@@ -9,6 +9,7 @@ comment on schema django_pgflow is 'Installed by django-pgflow.';
 
 \ir ../../beside/tables/020_failed_attempts.sql
 \ir ../../beside/tables/030_run_details.sql
+\ir ../../beside/tables/040_task_progress.sql
 
 \ir ../../beside/functions/flush.sql
 

@@ -8,6 +8,7 @@ comment on schema django_pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/tables/010_waiting_workers.sql
 \ir ../../objects/tables/020_failed_attempts.sql
 \ir ../../objects/tables/030_run_details.sql
+\ir ../../objects/tables/040_task_progress.sql
 \ir ../../objects/tables/050_worker_details.sql
 
 \ir ../../objects/types/exchange_record.sql
