@@ -217,7 +217,7 @@ class Task:
         )
 
 
-def make(record: ExchangeRecord, flow: FlowDefinition, step: Step[..., Any], controls: Controls | None = None) -> Task:
+def make(record: ExchangeRecord, flow: FlowDefinition, step: Step[..., Any], controls: Controls) -> Task:
     """Make a task whose attempt begins now; away from its worker, with ``control.DetachedControls``."""
     task = Task(record=record, flow=flow, step=step, controls=controls)
     task.begin()
