@@ -114,6 +114,9 @@ class _Examination:
         except psycopg.Error as error:
             self.diagnosis.facts["LISTEN"] = f"could not be tried: {session.one_line(error)}"
             return
+        if works is None:
+            self.diagnosis.facts["LISTEN"] = "not possible through the transaction pooler; workers poll"
+            return
         self.diagnosis.facts["LISTEN"] = "possible" if works else "not possible"
         if not works:
             self._broken(
@@ -249,10 +252,14 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _hears(alias: str) -> bool:
-    """Return whether a notification gets from one connection to another."""
+def _hears(alias: str) -> bool | None:
+    """Return whether a notification gets from one connection to another; None if a pooler is in the way."""
     parameters = {**session.parameters(alias, "doctor"), "autocommit": True}
     with psycopg.connect(**parameters) as listener, psycopg.connect(**parameters) as sender:
         listener.execute("listen pgflow_doctor")
         sender.execute("notify pgflow_doctor")
-        return any(True for _ in listener.notifies(timeout=2, stop_after=1))
+        if any(True for _ in listener.notifies(timeout=2, stop_after=1)):
+            return True
+        # A pooler invents the process id that it tells at login. The worker finds out by itself, and polls.
+        row = sender.execute("select pg_backend_pid()").fetchone()
+        return False if row is not None and row[0] == sender.info.backend_pid else None
