@@ -31,6 +31,7 @@ def call(task: Task) -> Outcome:
     finally:
         context.current.reset(token)
     try:
+        task.controls.finish(task.control)
         connections.after_task()
     except Exception as error:
         if outcome.kind == "completed":  # else the handler's own error says more

@@ -6,6 +6,7 @@ whether the tasks in its hands are still its own.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from django_pgflow import exceptions
 from django_pgflow.db import database
@@ -160,6 +161,9 @@ class Controls:
         with self._lock:
             self._extensions[control] = query
 
+    def finish(self, control: TaskControl) -> None:
+        """Note that the handler of a task has ended, in its thread."""
+
     async def tick(self, session: Session, tasks: Sequence[Task]) -> None:
         """Carry out what handlers want, and tell those whose task is gone. To be called once a second.
 
@@ -211,15 +215,23 @@ class DetachedControls(Controls):
         self._written_at = -math.inf
 
     def tell(self, control: TaskControl, report: ProgressReport) -> None:
-        """Write how far the task is, on Django's connection; not within its transaction, where nobody would see it."""
+        """Write how far the task is, on Django's connection, about once a second."""
+        super().tell(control, report)
+        if time.monotonic() - self._written_at >= TICK:
+            self._write(control)
+
+    def finish(self, control: TaskControl) -> None:
+        """Write the last word."""
+        with contextlib.suppress(DatabaseError):  # the task itself matters more
+            self._write(control)
+
+    def _write(self, control: TaskControl) -> None:
         db = database.Database(self.using)
-        if time.monotonic() - self._written_at < TICK or db.connection.in_atomic_block:
-            return
+        if control not in self._progress or db.connection.in_atomic_block:
+            return  # nobody would see it before the transaction ends
         self._written_at = time.monotonic()
-        try:
-            db.run(db.core.save_progress(self.worker.id, [report]))
-        except exceptions.NotSupported:
-            return
+        with contextlib.suppress(exceptions.NotSupported):
+            db.run(db.core.save_progress(self.worker.id, [self._progress.pop(control)]))
 
     def extend(self, control: TaskControl, record: ExchangeRecord, seconds: float) -> None:
         """Refuse."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
+from django.db import connection
+
 from django_pgflow import Context, Flow
+from django_pgflow.exceptions import NotSupported
 
 chain = Flow("con_chain", max_attempts=3, base_delay=0, timeout=20)
 
@@ -68,3 +72,35 @@ hopeless = Flow("con_hopeless", max_attempts=2, base_delay=0, timeout=20)
 @hopeless.step
 def never() -> None:
     raise ValueError("no \x00 luck")
+
+
+atomic = Flow("con_atomic", max_attempts=2, base_delay=0, timeout=20)
+
+
+@atomic.step(atomic=True)
+def write(ctx: Context) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("insert into ledger (note) values (%s)", [f"attempt {ctx.attempt}"])
+        if ctx.attempt == 1:
+            raise ValueError
+    if ctx.flow_input == "lost":
+        other = connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute("update pgflow.runs set status = 'failed', failed_at = clock_timestamp()")
+        other.close()
+    return ctx.attempt
+
+
+context = Flow("con_context", max_attempts=1, base_delay=0, timeout=20)
+
+
+@context.step
+def ask(ctx: Context) -> list[Any]:
+    ctx.progress(1, 2, "half")
+    time.sleep(1.5)
+    child = ctx.start(chain, a=1)
+    try:
+        ctx.extend(60)
+    except NotSupported as error:
+        return [ctx.meta, ctx.flow_input, str(child.pk), str(error)]
+    raise AssertionError

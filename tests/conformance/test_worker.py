@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from tests.conformance.conftest import Foreign
@@ -95,3 +97,32 @@ def test_flows_are_written_and_compared(adopted: Foreign) -> None:
         ("double", "map"),
         ("total", "single"),
     ]
+
+
+def test_an_atomic_step_writes_once(adopted: Foreign) -> None:
+    adopted.execute("create table ledger (note text)")
+    run_id = adopted.start("con_atomic")
+    adopted.work("con_atomic")
+    assert adopted.run(run_id)["output"] == {"write": 2}
+    assert adopted.execute("select note from ledger") == [("attempt 2",)]
+
+
+def test_an_atomic_step_whose_run_has_ended_writes_nothing(adopted: Foreign) -> None:
+    adopted.execute("create table ledger (note text)")
+    run_id = adopted.start("con_atomic", "lost")
+    log = adopted.work("con_atomic")
+    assert "Report refused" in log
+    assert adopted.execute("select note from ledger") == []
+    assert [task["status"] for task in adopted.tasks(run_id)] == ["started"]
+
+
+def test_a_handler_knows_and_tells_what_it_can_there(adopted: Foreign) -> None:
+    run_id = adopted.start("con_context", {"b": 2})
+    adopted.work("con_context", "con_chain")
+    (((meta, flow_input, child, refusal)),) = adopted.run(run_id)["output"].values()
+    assert (meta, flow_input) == ({}, {"b": 2})
+    assert adopted.run(uuid.UUID(child))["status"] == "completed"
+    assert refusal.startswith("Extending the time of a task needs the core that django-pgflow installs")
+    parents = "select parent_run_id, parent_step_slug, parent_task_index from django_pgflow.run_details"
+    assert adopted.execute(parents) == [(run_id, "ask", 0)]
+    assert adopted.execute("select done, total, text from django_pgflow.task_progress") == [(1.0, 2.0, "half")]
