@@ -76,6 +76,9 @@ def _defaults(written: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
 
 def _worker(written: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
     for option in fields(conf.WorkerSettings):
+        if option.name == "flow_concurrency":
+            yield from _flow_concurrency(written.get(option.name, {}))
+            continue
         value = written.get(option.name, option.default)
         if isinstance(option.default, bool):
             right = isinstance(value, bool)
@@ -89,6 +92,23 @@ def _worker(written: Mapping[str, Any]) -> Iterator[checks.CheckMessage]:
         if not right:
             yield checks.Error(
                 f"PGFLOW['WORKER'][{option.name!r}] is {value!r}.", hint=f"Give {wanted}.", id="pgflow.E021"
+            )
+
+
+def _flow_concurrency(written: Any) -> Iterator[checks.CheckMessage]:
+    where = "PGFLOW['WORKER']['flow_concurrency']"
+    if not isinstance(written, Mapping):
+        yield checks.Error(f"{where} is {written!r}, not a dict.", id="pgflow.E021")
+        return
+    flows = registry.all_flows()
+    for slug, count in written.items():
+        if slug not in flows:
+            yield checks.Error(
+                f"{where}: there is no flow {slug!r}.{slugs.did_you_mean(str(slug), flows)}", id="pgflow.E021"
+            )
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            yield checks.Error(
+                f"{where}[{slug!r}] is {count!r}.", hint="Give a whole number greater than 0.", id="pgflow.E021"
             )
 
 

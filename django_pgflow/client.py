@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from asgiref.sync import sync_to_async
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 
 from django_pgflow import conf, exceptions
 from django_pgflow.db import core as cores
@@ -109,9 +109,11 @@ def key_id(flow_slug: str, key: str) -> UUID:
 
 @contextlib.contextmanager
 def _starting(flow_slug: str, alias: str) -> Iterator[None]:
-    """Translate the refusals of a start; a savepoint, so that the caller's transaction survives them."""
+    """Translate the refusals of a start; with a savepoint, so that the caller's transaction survives them."""
+    # A statement alone needs no transaction around it, which would take two round trips more.
+    in_transaction = connections[alias].in_atomic_block
     try:
-        with transaction.atomic(using=alias):
+        with transaction.atomic(using=alias) if in_transaction else contextlib.nullcontext():
             yield
     except IntegrityError as error:
         if "runs_flow_slug_fkey" in str(error):

@@ -40,6 +40,8 @@ class WorkerSettings:
     """Seconds between two searches for tasks of dead workers."""
     listen: bool = True
     """Whether to LISTEN for new work; polling remains in either case."""
+    flow_concurrency: Mapping[str, int] = field(default_factory=dict)
+    """Tasks that one process has in hand at a time, at most, of some flows, by slug; in place of what the flows say."""
     processes: int = 1
     """Processes of one ``runpgflowworker``."""
     max_tasks: int = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -123,6 +125,39 @@ class TaskReport:
     delay: int | None = None
     error_class: str | None = None
     traceback: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rooms:
+    """How many more tasks of some flows and steps a worker can take; it has any room for what is not named.
+
+    Attributes:
+        flows: By slug.
+        steps: By slugs of flow and step.
+    """
+
+    flows: Mapping[str, int] = field(default_factory=dict)
+    steps: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def less(self, claimed: Iterable[ExchangeRecord]) -> Rooms:
+        """Return what is left after some tasks were claimed."""
+        if not self.flows and not self.steps:
+            return self
+        flows: Counter[str] = Counter()
+        steps: Counter[tuple[str, str]] = Counter()
+        for record in claimed:
+            flows[record.flow_slug] += 1
+            steps[record.flow_slug, record.step_slug] += 1
+        return Rooms(
+            flows={slug: room - flows[slug] for slug, room in self.flows.items()},
+            steps={
+                flow_slug: {slug: room - steps[flow_slug, slug] for slug, room in rooms.items()}
+                for flow_slug, rooms in self.steps.items()
+            },
+        )
+
+
+ANY_ROOM = Rooms()
 
 
 @dataclass(frozen=True, kw_only=True)

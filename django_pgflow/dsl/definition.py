@@ -17,6 +17,7 @@ class FlowOptions(TypedDict, total=False):
     Attributes:
         max_attempts, base_delay, timeout: As in ``options.Options``; by default ``PGFLOW["DEFAULTS"]``.
         atomic: What its steps do that do not say: see ``steps.StepOptions``; by default they are not.
+        worker_concurrency: Tasks of the flow that one worker process has in hand at a time, at most.
         verbose_name: A name for people.
     """
 
@@ -24,6 +25,7 @@ class FlowOptions(TypedDict, total=False):
     base_delay: options.Seconds | None
     timeout: options.Seconds | None
     atomic: bool
+    worker_concurrency: int | None
     verbose_name: str
 
 
@@ -46,6 +48,7 @@ class FlowDefinition:
         slug: The name.
         options: Its own options; None is the project's default.
         atomic: Whether its steps are, unless they say otherwise.
+        worker_concurrency: Tasks of the flow in one worker process, at most; None for any number.
         verbose_name: A name for people, or ``""``.
         steps: The steps by slug, dependencies first.
         location: ``"file:line"`` of the declaration.
@@ -65,6 +68,9 @@ class FlowDefinition:
         )
         self.verbose_name: str = given.pop("verbose_name", "")
         self.atomic: bool = given.pop("atomic", False)
+        self.worker_concurrency = options.read_count(
+            "worker_concurrency", given.pop("worker_concurrency", None), owner=owner, location=self.location
+        )
         self.options = options.read(given, owner=owner, location=self.location)
 
     def __repr__(self) -> str:

@@ -13,6 +13,8 @@ from django_pgflow.dsl import slugs
 Seconds = int | timedelta
 
 LEAST = {"max_attempts": 1, "base_delay": 0, "timeout": 3, "start_delay": 0}
+COUNTS = ("max_attempts", "worker_concurrency", "concurrency_limit")
+"""What is not measured in seconds."""
 MOST = 1_000_000_000
 """Thirty years; the database has 32 bits for each option."""
 
@@ -59,6 +61,15 @@ def read(values: Mapping[str, Any], *, owner: str, location: str) -> Options:
     return Options(**{name: _read(name, value, owner, location) for name, value in values.items()})
 
 
+def read_count(name: str, value: Any, *, owner: str, location: str) -> int | None:
+    """Return a whole number from 1 on, or None for none.
+
+    Raises:
+        FlowDefinitionError: E012, it is something else.
+    """
+    return _read(name, value, owner, location)
+
+
 def refuse_unknown(names: Iterable[str], known: Iterable[str], *, owner: str, location: str) -> None:
     """Raise FlowDefinitionError for the first name that is no option."""
     known = list(known)
@@ -74,8 +85,8 @@ def refuse_unknown(names: Iterable[str], known: Iterable[str], *, owner: str, lo
 def _read(name: str, value: Any, owner: str, location: str) -> int | None:
     if value is None:
         return None
-    least = LEAST[name]
-    unit = "" if name == "max_attempts" else " seconds"
+    least = LEAST.get(name, 1)
+    unit = "" if name in COUNTS else " seconds"
     problem = ""
     number = value
     if isinstance(value, timedelta) and unit:

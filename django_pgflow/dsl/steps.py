@@ -31,6 +31,7 @@ class StepOptions(TypedDict, total=False):
         executor: Where a ``def`` handler runs: ``"threads"`` (default), ``"processes"``, or a key of
             ``PGFLOW["EXECUTORS"]``.
         atomic: Whether the handler's writes and the completion of its task are one commit; by default as the flow says.
+        worker_concurrency: Tasks of the step that one worker process has in hand at a time, at most.
     """
 
     slug: str
@@ -46,6 +47,7 @@ class StepOptions(TypedDict, total=False):
     no_retry: Sequence[type[BaseException]]
     executor: str | None
     atomic: bool | None
+    worker_concurrency: int | None
 
 
 class MapOptions(StepOptions, total=False):
@@ -72,6 +74,7 @@ class Step(Generic[P, R]):
         no_retry: Exceptions of the handler after which its task is not tried again.
         executor: Where the handler runs; None for the default.
         atomic: Whether the handler's writes and the completion of its task are one commit.
+        worker_concurrency: Tasks of the step in one worker process, at most; None for any number.
         signature: What the handler asks for.
         location: ``"file:line"`` of the handler.
     """
@@ -92,6 +95,7 @@ class Step(Generic[P, R]):
     signature: signatures.Signature
     location: str
     atomic: bool = False
+    worker_concurrency: int | None = None
 
     def __post_init__(self) -> None:
         """Take over name and docstring of the function, so that tools see through to it."""
@@ -285,6 +289,9 @@ def make(
         signature=signature,
         location=place,
         atomic=_atomic(given.get("atomic"), signature, owner, place),
+        worker_concurrency=options.read_count(
+            "worker_concurrency", given.get("worker_concurrency"), owner=owner, location=place
+        ),
     )
 
 

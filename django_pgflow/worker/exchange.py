@@ -14,7 +14,7 @@ import psycopg
 from django_pgflow import maintenance
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ExchangeRecord, TaskReport
+from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, Rooms, TaskReport
 from django_pgflow.worker import session
 from django_pgflow.worker.task import TaskKey, storable
 
@@ -41,9 +41,12 @@ class Source(Protocol):
         """Whether the database answered last time."""
 
     async def exchange(
-        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
+        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport], rooms: Rooms = ANY_ROOM
     ) -> list[ExchangeRecord]:
-        """Report, claim, and return claimed tasks and refused reports; waits while the database is gone."""
+        """Report, claim what there is room for, and return claimed tasks and refused reports.
+
+        Waits while the database is gone.
+        """
 
     async def flow_input(self, run_id: UUID) -> Any:
         """Return the input of a run."""
@@ -146,7 +149,7 @@ class Exchange(SourceBase):
         self._quiet: set[str] = set()  # flows for which the database surely does not have us as waiting
 
     async def exchange(
-        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
+        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport], rooms: Rooms = ANY_ROOM
     ) -> list[ExchangeRecord]:
         """Report results, claim tasks; once more after each loss, until the database has answered."""
         pauses = session.pauses()
@@ -156,7 +159,7 @@ class Exchange(SourceBase):
                 if lost:
                     reports = [*reports, *await self._unknown_claims(flow_slugs, reports)]
                     lost = False
-                records = await self._run(flow_slugs, capacity, reports)
+                records = await self._run(flow_slugs, capacity, reports, rooms)
                 self._last_error = ""
                 return records
             except session.ConnectionLost:
@@ -178,7 +181,7 @@ class Exchange(SourceBase):
         return maintenance.has_work(flow_slugs)
 
     async def _run(
-        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
+        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport], rooms: Rooms = ANY_ROOM
     ) -> list[ExchangeRecord]:
         quiet, self._quiet = self._quiet, set()  # until the answer is there
         records = await self._session.run(
@@ -189,6 +192,7 @@ class Exchange(SourceBase):
                 reports,
                 listening=self._listening,
                 waiting_slugs=[slug for slug in flow_slugs if slug not in quiet],
+                rooms=rooms,
             )
         )
         self._quiet = quiet.difference(flow_slugs).union(r.flow_slug for r in records if r.kind == "claimed")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from django_pgflow import conf
@@ -21,6 +22,7 @@ class WorkerOptions:
         sweep_interval: Seconds between two searches for tasks of dead workers.
         listen: Whether to LISTEN for new work.
         until_idle: Whether to end once no run of the served flows has a task left that is queued or running.
+        flow_concurrency: Tasks in hand at a time, at most, of some flows, by slug; in place of what the flows say.
         processes: How many processes; each has its own ``concurrency``.
         max_tasks: Tasks after which a process ends; 0 for any number.
         max_memory: Resident memory in MB above which a process ends; 0 for any.
@@ -34,6 +36,7 @@ class WorkerOptions:
     sweep_interval: float
     listen: bool
     until_idle: bool = False
+    flow_concurrency: Mapping[str, int] = field(default_factory=dict)
     processes: int = 1
     max_tasks: int = 0
     max_memory: int = 0
@@ -45,6 +48,10 @@ class WorkerOptions:
         for name in ("poll_interval", "heartbeat_interval", "sweep_interval"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0 seconds, not {getattr(self, name)!r}.")
+
+        for slug, count in self.flow_concurrency.items():
+            if count < 1:
+                raise ValueError(f"flow_concurrency of {slug!r} must be at least 1, not {count!r}.")
 
     @property
     def supervised(self) -> bool:
@@ -67,6 +74,7 @@ class WorkerOptions:
             "grace": settings.WORKER.grace,
             "sweep_interval": settings.WORKER.sweep_interval,
             "listen": settings.WORKER.listen,
+            "flow_concurrency": settings.WORKER.flow_concurrency,
             "processes": settings.WORKER.processes,
             "max_tasks": settings.WORKER.max_tasks,
             "max_memory": settings.WORKER.max_memory,

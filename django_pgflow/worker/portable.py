@@ -6,7 +6,8 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import psycopg
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.core.external import ExternalCore
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ExchangeRecord, TaskReport
+from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, Rooms, TaskReport
 from django_pgflow.worker import session
 from django_pgflow.worker.exchange import TRANSIENT, Exchange, Source, SourceBase, log_dropped, unstorable
 from django_pgflow.worker.task import TaskKey
@@ -23,6 +24,9 @@ from django_pgflow.worker.task import TaskKey
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row")
+
+PUT_BACK = 1
+"""Seconds after which a message of a step that was full is looked at again; till then it is in nobody's way."""
 
 
 def notifies(core: Core) -> bool:
@@ -66,7 +70,7 @@ class Portable(SourceBase):
         self._lost = False
 
     async def exchange(
-        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport]
+        self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport], rooms: Rooms = ANY_ROOM
     ) -> list[ExchangeRecord]:
         """Report results, then claim tasks. Waits while the database is gone."""
         records: list[ExchangeRecord] = []
@@ -75,7 +79,7 @@ class Portable(SourceBase):
                 records.append(_refused(report))
         if self._lost:
             await self._let_go(flow_slugs, reports)
-        return records + await self._claim_from_all(flow_slugs, capacity)
+        return records + await self._claim_from_all(flow_slugs, capacity, rooms)
 
     def _flow_input_query(self, run_id: UUID) -> Query[Any]:
         return self._core.flow_input(run_id)
@@ -128,7 +132,7 @@ class Portable(SourceBase):
 
     # -- claiming
 
-    async def _claim_from_all(self, flow_slugs: Sequence[str], capacity: int) -> list[ExchangeRecord]:
+    async def _claim_from_all(self, flow_slugs: Sequence[str], capacity: int, rooms: Rooms) -> list[ExchangeRecord]:
         """Claim from each flow its share, begun at another one each time; what one leaves goes to those after it."""
         first = random.randrange(len(flow_slugs)) if flow_slugs else 0  # noqa: S311 - no secret
         order = [*flow_slugs[first:], *flow_slugs[:first]]
@@ -136,21 +140,26 @@ class Portable(SourceBase):
         full: list[str] = []
         for place, flow_slug in enumerate(order):
             share = math.ceil((capacity - len(records)) / (len(order) - place))
-            taken = await self._claim(flow_slug, share)
+            taken = await self._claim(flow_slug, share, rooms.less(records))
             records += taken
             if share and len(taken) == share:
                 full.append(flow_slug)
         # What is left then goes to the flows that had more than their share.
         for flow_slug in full:
-            records += await self._claim(flow_slug, capacity - len(records))
+            records += await self._claim(flow_slug, capacity - len(records), rooms.less(records))
         return records
 
-    async def _claim(self, flow_slug: str, quantity: int) -> list[ExchangeRecord]:
-        """Read messages, start their tasks, and keep those that are ours."""
+    async def _claim(self, flow_slug: str, quantity: int, rooms: Rooms) -> list[ExchangeRecord]:
+        """Read messages, put back those that there is no room for, start the tasks of the others, keep what is ours."""
+        quantity = min(quantity, rooms.flows.get(flow_slug, quantity))
         if quantity <= 0:
             return []
         try:
-            msg_ids = await self._run(self._core.read_messages(flow_slug, quantity))
+            messages = await self._run(self._core.read_messages(flow_slug, quantity))
+            msg_ids = _that_fit(messages, rooms.steps.get(flow_slug, {}))
+            if len(msg_ids) < len(messages):
+                others = [msg_id for msg_id, _ in messages if msg_id not in msg_ids]
+                await self._run(self._core.put_back_messages(flow_slug, others, PUT_BACK))
             if not msg_ids:
                 return []
             started = await self._run(self._core.start_tasks(flow_slug, msg_ids, self._worker_id))
@@ -174,6 +183,17 @@ class Portable(SourceBase):
             except TRANSIENT as error:
                 logger.warning("Statement failed, trying again: %s", session.one_line(error))
                 await asyncio.sleep(next(pauses))
+
+
+def _that_fit(messages: Sequence[tuple[int, str]], step_rooms: Mapping[str, int]) -> list[int]:
+    """Return the ids of the first messages of each step, as many as it has room for."""
+    fitting = []
+    seen: Counter[str] = Counter()
+    for msg_id, step_slug in messages:
+        seen[step_slug] += 1
+        if seen[step_slug] <= step_rooms.get(step_slug, len(messages)):
+            fitting.append(msg_id)
+    return fitting
 
 
 def _refused(report: TaskReport) -> ExchangeRecord:

@@ -121,6 +121,10 @@ class Slots:
         waiting = (task.key for task, _ in (*self._waiting, *self._suspects))
         return {*self._running, *waiting, *(finished.key for finished in (*self._finished, *self._reporting))}
 
+    def in_hand(self) -> list[Task]:
+        """Return the tasks that are being executed, or wait for a slot."""
+        return [*self.tasks(), *(task for task, _ in (*self._waiting, *self._suspects))]
+
     def tasks(self) -> list[Task]:
         """Return the tasks that are being executed."""
         return [running.task for running in self._running.values()]

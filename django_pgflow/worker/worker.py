@@ -17,6 +17,7 @@ from django_pgflow.db import core
 from django_pgflow.db.records import ExchangeRecord
 from django_pgflow.dsl.context import WorkerInfo
 from django_pgflow.worker import announce, logs, pooler, portable, session
+from django_pgflow.worker.caps import Caps
 from django_pgflow.worker.control import Controls
 from django_pgflow.worker.exchange import Source
 from django_pgflow.worker.lifecycle import Lifecycle, name
@@ -59,6 +60,7 @@ class Worker:
         self._flows = flows
         self._core = core.for_alias(options.using)
         self._options = replace(options, listen=options.listen and portable.notifies(self._core))
+        self._caps = Caps(flows, options.flow_concurrency)
         self._accepting = True
         self._lifecycle: Lifecycle | None = None
         self._flow_inputs: OrderedDict[UUID, Any] = OrderedDict()
@@ -224,15 +226,18 @@ class Worker:
         with self._slots.reporting() as finished:
             # Reports may have released steps of their flows.
             reported = {one.task.record.flow_slug for one in finished if one.task is not None}
-            flow_slugs = self._wakeups.looking(reported) if capacity else []
+            due_slugs = self._wakeups.looking(reported) if capacity else []
+            rooms = self._caps.rooms(self._slots.in_hand, capacity)
+            # A flow that is full is looked at again when a task of it has ended.
+            flow_slugs = [slug for slug in due_slugs if rooms.flows.get(slug, capacity) > 0]
             reports = [one.report for one in finished if one.report is not None]
-            if reports or capacity:
-                records = await self._source.exchange(flow_slugs, capacity, reports)
+            if reports or flow_slugs:
+                records = await self._source.exchange(flow_slugs, capacity, reports, rooms)
             else:
                 records = []
         claimed = [record for record in records if record.kind == "claimed"]
         refused = {(r.run_id, r.step_slug, r.task_index) for r in records if r.kind == "refused"}
-        self._wakeups.looked(flow_slugs, found=Counter(record.flow_slug for record in claimed), capacity=capacity)
+        self._wakeups.looked(due_slugs, found=Counter(record.flow_slug for record in claimed), capacity=capacity)
         for one in finished:
             self._announce(one, refused=one.key in refused)
         if limit := self.limits.count(sum(one.outcome is not None for one in finished)):

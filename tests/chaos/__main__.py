@@ -106,7 +106,6 @@ def run(arguments: argparse.Namespace, folder: Path, postgres: EmbeddedPostgres)
         with starter(arguments, folder) as starting:
             chaos = monkey.Monkey(crew, postgres, conninfo, watcher, tell)
             chaos.run(monkey.plan(arguments.seed, seconds, arguments.workers))
-            crew.calm()
             crew.wait_until_ready()
             tell("The harm is over")
             starting.wait(seconds + 60)

@@ -74,11 +74,12 @@ class Crew:
         return sorted(self._folder.glob("worker-*.log"))
 
     def wait_until_ready(self, deadline: float = 60.0) -> None:
-        """Wait until all work."""
+        """Wait until all work, and nothing is being done to any of them."""
         end = time.monotonic() + deadline
-        while not all(place.is_ready for place in self.places):
+        while not all(place.is_free and place.is_ready and place.process.poll() is None for place in self.places):
             if time.monotonic() > end:
                 raise TimeoutError(f"The workers did not start; see {self._folder}.")
+            self.supervise()
             time.sleep(0.05)
 
     def free(self, number: int) -> Place | None:
@@ -121,12 +122,6 @@ class Crew:
                 else:
                     self._tell(f"SIGCONT worker {place.pid}")
                     place.process.send_signal(signal.SIGCONT)
-
-    def calm(self) -> None:
-        """Let all that was begun come to its end: nobody is stopped, all are there."""
-        while not all(place.is_free and place.process.poll() is None for place in self.places):
-            self.supervise()
-            time.sleep(0.05)
 
     def close(self) -> None:
         """End all workers; they are idle."""

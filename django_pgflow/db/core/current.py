@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,11 +12,13 @@ from uuid import UUID
 from django_pgflow.db.core.handling import Handling
 from django_pgflow.db.query import Query
 from django_pgflow.db.records import (
+    ANY_ROOM,
     CancellationRecord,
     ExchangeRecord,
     HeartbeatRecord,
     LossRecord,
     RetryRecord,
+    Rooms,
     RunFailureRecord,
     RunOutcomeRecord,
     RunRecord,
@@ -330,6 +333,7 @@ class Core(Handling):
         *,
         listening: bool = True,
         waiting_slugs: Sequence[str] | None = None,
+        rooms: Rooms = ANY_ROOM,
     ) -> Query[ExchangeRecord]:
         """Report results, then claim new tasks, in one statement and so one transaction.
 
@@ -343,21 +347,25 @@ class Core(Handling):
             reports: Results, in any order.
             listening: Whether the worker is to be notified of new work of the flows of which it gets nothing now.
             waiting_slugs: Those of the flows for which an earlier call may have noted that; None for all.
+            rooms: How many tasks of a flow or a step to claim at most.
 
         Returns:
             A record for each claimed task and for each refused report.
 
         Source: ``django_pgflow.exchange``.
         """
+        is_capped = bool(rooms.flows or rooms.steps)
         return Query(
-            sql="select * from django_pgflow.exchange("
+            sql="select * from django_pgflow.exchange("  # noqa: S608 - constants
             "worker_id => %(worker_id)s, flow_slugs => %(flow_slugs)s::text[], capacity => %(capacity)s, "
             "run_ids => %(run_ids)s::uuid[], step_slugs => %(step_slugs)s::text[], "
             "task_indexes => %(task_indexes)s::integer[], attempts => %(attempts)s::integer[], "
             "outcomes => %(outcomes)s::text[], outputs => %(outputs)s::text[]::jsonb[], "
             "error_messages => %(error_messages)s::text[], delays => %(delays)s::integer[], "
             "error_classes => %(error_classes)s::text[], tracebacks => %(tracebacks)s::text[], "
-            "listening => %(listening)s, waiting_slugs => %(waiting_slugs)s::text[])",
+            "listening => %(listening)s, waiting_slugs => %(waiting_slugs)s::text[]"
+            # Most calls do not say anything of rooms, and need not carry that.
+            + (", flow_rooms => %(flow_rooms)s::jsonb, step_rooms => %(step_rooms)s::jsonb)" if is_capped else ")"),
             params={
                 "worker_id": worker_id,
                 "flow_slugs": list(flow_slugs),
@@ -374,6 +382,7 @@ class Core(Handling):
                 "tracebacks": [report.traceback for report in reports],
                 "listening": listening,
                 "waiting_slugs": list(flow_slugs if waiting_slugs is None else waiting_slugs),
+                **({"flow_rooms": json.dumps(rooms.flows), "step_rooms": json.dumps(rooms.steps)} if is_capped else {}),
             },
             read=ExchangeRecord.read,
         )

@@ -11,7 +11,15 @@ from django_pgflow import exceptions
 from django_pgflow.db.capabilities import Capabilities
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ExchangeRecord, HeartbeatRecord, ProgressReport, Record, TaskReport
+from django_pgflow.db.records import (
+    ANY_ROOM,
+    ExchangeRecord,
+    HeartbeatRecord,
+    ProgressReport,
+    Record,
+    Rooms,
+    TaskReport,
+)
 
 OUR_CORE = "the core that django-pgflow installs into a database without pgflow"
 
@@ -75,12 +83,22 @@ class OneByOneCore(Core):
 
     # -- claiming
 
-    def read_messages(self, flow_slug: str, quantity: int) -> Query[int]:
-        """Read messages that are due, and hide them until their tasks are started. The rows are message ids."""
+    def read_messages(self, flow_slug: str, quantity: int) -> Query[tuple[int, str]]:
+        """Read messages that are due, and hide them until their tasks are started. The rows are ids and step slugs."""
         return Query(
-            sql="select msg_id from pgmq.read(%(flow_slug)s, %(hidden)s::integer, %(quantity)s::integer) order by 1",
+            sql="select msg_id, message ->> 'step_slug' as step_slug "
+            "from pgmq.read(%(flow_slug)s, %(hidden)s::integer, %(quantity)s::integer) order by 1",
             params={"flow_slug": flow_slug, "hidden": BRIDGE, "quantity": quantity},
-            read=lambda row: int(row["msg_id"]),
+            read=lambda row: (int(row["msg_id"]), str(row["step_slug"])),
+        )
+
+    def put_back_messages(self, flow_slug: str, msg_ids: Sequence[int], seconds: int) -> Query[None]:
+        """Let messages that were read and not started be read again, after so many seconds."""
+        return Query(
+            sql="select from unnest(%(msg_ids)s::bigint[]) as given (msg_id) "
+            "cross join lateral pgmq.set_vt(%(flow_slug)s, given.msg_id, %(seconds)s::integer) as hidden",
+            params={"flow_slug": flow_slug, "msg_ids": list(msg_ids), "seconds": seconds},
+            read=lambda row: None,
         )
 
     def start_tasks(self, flow_slug: str, msg_ids: Sequence[int], worker_id: UUID) -> Query[StartedTask]:
@@ -216,6 +234,7 @@ class OneByOneCore(Core):
         *,
         listening: bool = True,
         waiting_slugs: Sequence[str] | None = None,
+        rooms: Rooms = ANY_ROOM,
     ) -> Query[ExchangeRecord]:
         """Refuse; ``worker.portable`` does the same in several statements."""
         raise self.not_supported("Exchanging tasks in one statement")

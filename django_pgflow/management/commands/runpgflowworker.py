@@ -7,16 +7,17 @@ import logging
 import os
 import sys
 import threading
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.db.utils import OperationalError
 from django.utils import autoreload
 
-from django_pgflow import exceptions
+from django_pgflow import conf, exceptions
 from django_pgflow.worker import channel, limits, served
 from django_pgflow.worker.options import WorkerOptions
 from django_pgflow.worker.supervisor import Supervisor
@@ -42,6 +43,13 @@ class Command(BaseCommand):
         """Declare the options; what is left out comes from ``PGFLOW["WORKER"]``."""
         parser.add_argument("flows", nargs="*", metavar="flow", help="Slugs of the flows to serve. Default: all.")
         parser.add_argument("--concurrency", type=int, help="Tasks executed at a time.")
+        parser.add_argument(
+            "--flow-concurrency",
+            action="append",
+            type=read_flow_concurrency,
+            metavar="FLOW=N",
+            help="Tasks of this flow executed at a time, at most; may be repeated.",
+        )
         parser.add_argument("--grace", type=float, metavar="SECONDS", help="Time for running tasks after a signal.")
         parser.add_argument(
             "--poll-interval", type=float, metavar="SECONDS", help="Time between two looks at the queues, at most."
@@ -118,7 +126,10 @@ class Command(BaseCommand):
         if line:
             line.obey(worker)
             line.tell(channel.READY)
-        code = worker.run()
+        try:
+            code = worker.run()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
         if line and worker.limits.reached:
             line.tell(channel.AT_LIMIT)
         if worker.has_leftovers and self.is_the_program and not reloading:
@@ -147,6 +158,7 @@ class Command(BaseCommand):
             settings = WorkerOptions.from_settings(
                 using=options["database"],
                 concurrency=options["concurrency"],
+                flow_concurrency=self.choose_flow_concurrency(options),
                 grace=options["grace"],
                 poll_interval=options["poll_interval"],
                 listen=False if options["no_listen"] else None,
@@ -165,6 +177,15 @@ class Command(BaseCommand):
                 f"There is no database {settings.using!r}. Choose one of DATABASES: {', '.join(connections)}."
             )
         return settings
+
+    def choose_flow_concurrency(self, options: dict[str, Any]) -> dict[str, int]:
+        """Return the caps that the command line names, and those of the settings for other flows."""
+        given = dict(options["flow_concurrency"] or ())
+        try:
+            served.choose(list(given))
+        except exceptions.PgflowError as error:
+            raise CommandError(f"--flow-concurrency: {error}") from error
+        return {**conf.get().WORKER.flow_concurrency, **given}
 
     def choose_flows(self, options: dict[str, Any]) -> dict[str, FlowDefinition]:
         """Return the flows that the command line names."""
@@ -195,6 +216,14 @@ class Command(BaseCommand):
         worker = Worker(ready, settings)
         connections.close_all()  # this thread will not need them again
         return worker
+
+
+def read_flow_concurrency(text: str) -> tuple[str, int]:
+    """Read ``"fulfil_order=2"``."""
+    slug, _, count = text.partition("=")
+    if not slug or not count.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not FLOW=N, as in fulfil_order=2.")
+    return slug, int(count)
 
 
 def configure_logging(verbosity: int, *, show_process: bool) -> None:

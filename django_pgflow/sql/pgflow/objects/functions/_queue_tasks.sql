@@ -40,10 +40,22 @@ begin
     order by new.position, task.task_index
   ) as t;
 
-  -- Ids come back in the order of the messages.
-  v_message_ids := array(
-    select pgmq.send_batch(_queue_tasks.flow_slug, v_messages, _queue_tasks.start_delay)
-  );
+  -- As pgmq.send_batch does. Ids are given in the order of the messages.
+  execute format(
+    $query$
+      with sent as (
+        insert into pgmq.%I (vt, message)
+        select clock_timestamp() + make_interval(secs => $2), new.message
+        from unnest($1) with ordinality as new (message, position)
+        order by new.position
+        returning msg_id
+      )
+      select array_agg(s.msg_id order by s.msg_id) from sent s
+    $query$,
+    pgmq.format_table_name(_queue_tasks.flow_slug, 'q')
+  )
+  into v_message_ids
+  using v_messages, _queue_tasks.start_delay;
 
   insert into pgflow.step_tasks (flow_slug, run_id, step_slug, task_index, message_id, input)
   select _queue_tasks.flow_slug, t.run_id, t.step_slug, t.task_index, t.message_id, t.input
