@@ -47,7 +47,7 @@ class Lifecycle:
         connection: A session of its own.
         worker_id: A new id.
         flow_slugs: The flows that the worker serves.
-        holds_lock: Whether another session of the worker holds its lock; None on a core that knows no lost workers.
+        holds_lock: Whether the session holds the worker's lock; None on a core that knows no lost workers.
         on_work: Called when there may be work, with its flow or None.
         on_deprecated: Called when an operator asked this worker to stop taking work.
         on_tick: Called once a second, with the session.
@@ -134,9 +134,7 @@ class Lifecycle:
             await self._hear(max(0.0, min(duties.values()) - time.monotonic()))
 
     async def _hear(self, seconds: float) -> None:
-        if not self._options.listen:
-            await asyncio.sleep(seconds)
-            return
+        # Without LISTEN all that it may hear is the end of the connection, and so of the lock: no time is to be lost.
         async for flow_slug in self._session.notifications(seconds):
             if flow_slug in self._flow_slugs:
                 self._on_work(flow_slug)
@@ -160,7 +158,7 @@ class Lifecycle:
         return TICK
 
     async def _look_for_lost_workers(self) -> float:
-        (found,) = await self._session.run(self._core.requeue_lost_tasks())
+        (found,) = await self._session.run(self._core.requeue_lost_tasks(self._worker_id))
         if found.lost_count or found.requeued_count:
             logger.warning("Lost workers found count=%d tasks_given_back=%d", found.lost_count, found.requeued_count)
             self._on_work(None)

@@ -24,7 +24,7 @@ class WorkerLock:
 
     Args:
         core: The functions.
-        connection: The session that reports tasks: a worker that cannot report is lost.
+        connection: A session that notices its loss at once, whatever the worker is doing: the one that listens.
         worker_id: The worker.
     """
 

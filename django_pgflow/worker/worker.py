@@ -164,8 +164,7 @@ class Worker:
         )
         holds_lock = not is_pooled if portable.notifies(self._core) else None
         if holds_lock:
-            connection.on_connect = WorkerLock(self._core, connection, self.id).take
-            await connection.connect()
+            other.on_connect = WorkerLock(self._core, other, self.id).take
         self._lifecycle = Lifecycle(
             options=self._options,
             core=self._core,

@@ -311,8 +311,11 @@ class Core(Handling):
         """Give back the tasks whose worker fell silent; the row counts them."""
         return Query(sql="select pgflow.requeue_stalled_tasks() as requeued", read=lambda row: int(row["requeued"]))
 
-    def requeue_lost_tasks(self) -> Query[LossRecord]:
+    def requeue_lost_tasks(self, worker_id: UUID) -> Query[LossRecord]:
         """Give back the tasks of lost workers, unless another worker is doing so.
+
+        Args:
+            worker_id: The worker that asks; so it is not lost.
 
         Returns:
             One record.
@@ -320,7 +323,9 @@ class Core(Handling):
         Source: ``django_pgflow.requeue_lost_tasks``.
         """
         return Query(
-            sql="select alive_count, lost_count, requeued_count from django_pgflow.requeue_lost_tasks()",
+            sql="select alive_count, lost_count, requeued_count "
+            "from django_pgflow.requeue_lost_tasks(worker_id => %(worker_id)s)",
+            params={"worker_id": worker_id},
             read=LossRecord.read,
         )
 

@@ -1,8 +1,10 @@
 -- Gives back the tasks of lost workers, whatever their timeout; the interrupted attempts do not count. See _lost_workers
--- and pgflow._give_back_tasks. A worker whose tasks are all given back is noted as stopped.
+-- and pgflow._give_back_tasks. A worker whose tasks are all given back is noted as stopped. The worker that asks, if it
+-- is one, says which it is.
 -- Returns how many workers are alive, were found lost, and how many tasks were given back.
 -- Called by workers, several times a second all together; several at once do no harm, for only one does the work.
 create function django_pgflow.requeue_lost_tasks(
+  worker_id uuid default null,
   out alive_count integer,
   out lost_count integer,
   out requeued_count integer
@@ -25,7 +27,7 @@ begin
   lost_count := 0;
   requeued_count := 0;
   if pg_try_advisory_xact_lock(hashtextextended('django_pgflow.requeue_lost_tasks', 0)) then
-    v_worker_ids := array(select django_pgflow._lost_workers());
+    v_worker_ids := array(select django_pgflow._lost_workers(requeue_lost_tasks.worker_id));
     if v_worker_ids <> '{}' then
       select array_agg(held.run_id), array_agg(held.step_slug), array_agg(held.task_index)
       into v_run_ids, v_step_slugs, v_task_indexes

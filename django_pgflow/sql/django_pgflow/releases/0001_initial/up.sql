@@ -22,6 +22,7 @@ comment on schema django_pgflow is 'Installed by django-pgflow.';
 \ir ../../objects/functions/_note_waiting.sql
 \ir ../../objects/functions/_requeue_tasks.sql
 \ir ../../objects/functions/_resume_runs.sql
+\ir ../../objects/functions/_server_started_at.sql
 \ir ../../objects/functions/_set_aside.sql
 \ir ../../objects/functions/_take_messages.sql
 \ir ../../objects/functions/cancel_runs.sql
