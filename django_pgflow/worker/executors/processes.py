@@ -35,16 +35,22 @@ class ProcessExecutor(ThreadExecutor):
     Each has a thread of the worker that attends to it. A task that is abandoned is killed with its process.
     """
 
+    _can_stop = True
+
     def __init__(self, done: Done) -> None:
         super().__init__(done)
         self._children: dict[Task, Child] = {}
 
     def abandon(self, task: Task) -> None:
-        """Kill the process of a task, if it has begun."""
-        super().abandon(task)
+        """Kill the process of a task, or let it get ready for the next task if it has not begun this one."""
         with self._lock:
+            if task not in self._busy:
+                return
+            self._abandoned.add(task)
             if child := self._children.get(task):
                 child.kill()
+        # Not only when the thread is there: while processes start slowly, there must not be more and more of them.
+        self._idle.release()
 
     def abandoned_count(self) -> int:
         """Return 0: what is killed does not go on."""

@@ -26,6 +26,9 @@ class ThreadExecutor:
     No ``ThreadPoolExecutor``: there, a handler that hangs keeps its slot for ever, and the process from ending.
     """
 
+    _can_stop = False
+    """Whether what is abandoned ends at once, so that its thread counts as idle from then on."""
+
     def __init__(self, done: Done) -> None:
         self._done = done
         self._queue: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
@@ -86,7 +89,8 @@ class ThreadExecutor:
                         is_wanted = task not in self._abandoned
                         self._abandoned.discard(task)
                     # Idle before done: whoever hears of it may at once start the next task in this thread.
-                    self._idle.release()
+                    if is_wanted or not self._can_stop:
+                        self._idle.release()
                     if is_wanted:
                         self._done(task, outcome)
                     del task, outcome  # an exception holds the handler's frames: not until the next task

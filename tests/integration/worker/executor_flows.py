@@ -91,8 +91,8 @@ def act(what: str, ctx: Context) -> Any:
 
 if os.environ.get("TEST_SLOW_START") and "django" not in sys.orig_argv:
     # In a child, which has another command line than its worker.
+    print("A slow start", flush=True)
     time.sleep(float(os.environ["TEST_SLOW_START"]))
-    print("slow start over", flush=True)
 
 processes = Flow("exe_processes", max_attempts=1, timeout=30)
 

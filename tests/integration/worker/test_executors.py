@@ -69,6 +69,20 @@ def test_a_handler_in_a_process_has_its_context_and_the_orm(serve):
     assert get_user_model().objects.filter(username=str(run_id)).exists()
 
 
+def test_a_handler_in_a_process_knows_its_worker(serve):
+    worker = serve("exe_processes")
+    assert output(start("exe_processes", ["worker"])) == {"each": [[["worker"], str(worker.process.pid)]]}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_atomic_step_commits_in_its_process(serve, fails):
+    worker = serve("exe_atomic")
+    run_id = start("exe_atomic", {"fails": fails})
+    assert ended(run_id).status == ("failed" if fails else "completed")
+    assert get_user_model().objects.filter(username=str(run_id)).exists() == (not fails)
+    assert "Report refused" not in worker.log
+
+
 def test_a_process_logs_as_its_worker_does(serve):
     worker = serve("exe_processes")
     run_id = start("exe_processes", ["log"])
@@ -190,10 +204,11 @@ def test_signals_for_everybody_end_no_handler_within_the_grace(serve, ledger):  
 
 
 def test_a_start_that_takes_too_long_is_no_waste(serve):
-    """The first task of a process may time out meanwhile; the process is there for the next."""
+    """The first task may time out meanwhile; the process is there for the next, and no other is started."""
     worker = serve("exe_hasty", "--concurrency", "1", TEST_SLOW_START="5")
     assert failure(start("exe_hasty", ["pid"]))[1] == "TimeoutError: timed out after 3 s"
-    eventually(lambda: output(start("exe_hasty", ["pid"])) if "slow start over" in worker.log else None, "a process")
+    eventually(lambda: start_and_end("exe_hasty", ["pid"]) == "completed", "a process")
+    assert worker.log.count("A slow start") == 1
 
 
 # -- executors of the settings
