@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import Record
 
 SWEEP_LOCK = 0x7067666C  # "pgfl"
 """Advisory lock, held by the transaction that sweeps."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeldTask(Record):
-    """A started task of a worker."""
-
-    run_id: UUID
-    step_slug: str
-    task_index: int
-    attempt: int
 
 
 def sweep(core: Core) -> Query[int | None]:
@@ -59,23 +47,6 @@ def forget_waiting(worker_id: UUID) -> Query[None]:
         """,
         params={"worker_id": worker_id},
         read=lambda row: None,
-    )
-
-
-def held_tasks(worker_id: UUID, flow_slugs: Sequence[str]) -> Query[HeldTask]:
-    """Ask which tasks the database thinks that a worker is executing, in the runs that live."""
-    return Query(
-        sql="""
-            select t.run_id, t.step_slug, t.task_index, t.attempts_count as attempt
-            from pgflow.runs r
-            join pgflow.step_tasks t on t.run_id = r.run_id
-            where r.status = 'started'
-              and r.flow_slug = any(%(flow_slugs)s::text[])
-              and t.status = 'started'
-              and t.last_worker_id = %(worker_id)s
-        """,
-        params={"worker_id": worker_id, "flow_slugs": list(flow_slugs)},
-        read=HeldTask.read,
     )
 
 

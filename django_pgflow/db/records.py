@@ -100,6 +100,16 @@ class ExchangeRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeldRecord(Record):
+    """A task that the database thinks is being executed by a worker, in a run that lives."""
+
+    run_id: UUID
+    step_slug: str
+    task_index: int
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TaskReport:
     """What a worker has to say of a task that it claimed.
 

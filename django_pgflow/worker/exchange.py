@@ -14,7 +14,7 @@ import psycopg
 from django_pgflow import maintenance
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, Rooms, TaskReport
+from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, HeldRecord, Rooms, TaskReport
 from django_pgflow.worker import session
 from django_pgflow.worker.task import TaskKey, storable
 
@@ -100,10 +100,13 @@ class SourceBase:
     def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
         raise NotImplementedError
 
+    def _held_query(self, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
+        raise NotImplementedError
+
     async def _unknown_claims(self, flow_slugs: Sequence[str], reports: Sequence[TaskReport]) -> list[TaskReport]:
         """Return reports that give back what was claimed for us by a statement whose answer never came."""
         known = {(report.run_id, report.step_slug, report.task_index) for report in reports} | set(self._in_hand())
-        held = await self._session.run(maintenance.held_tasks(self._worker_id, flow_slugs))
+        held = await self._session.run(self._held_query(flow_slugs))
         return [
             TaskReport(
                 run_id=task.run_id,
@@ -179,6 +182,9 @@ class Exchange(SourceBase):
 
     def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
         return maintenance.has_work(flow_slugs)
+
+    def _held_query(self, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
+        return self._core.held_tasks(self._worker_id, flow_slugs)
 
     async def _run(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport], rooms: Rooms = ANY_ROOM

@@ -51,6 +51,7 @@ class Lifecycle:
         on_work: Called when there may be work, with its flow or None.
         on_deprecated: Called when an operator asked this worker to stop taking work.
         on_tick: Called once a second, with the session.
+        on_beat: Called after each sign of life, with the session.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Lifecycle:
         on_work: Callable[[str | None], None],
         on_deprecated: Callable[[], None],
         on_tick: Callable[[session.Session], Awaitable[None]],
+        on_beat: Callable[[session.Session], Awaitable[None]],
     ) -> None:
         self._options = options
         self._core = core
@@ -75,6 +77,7 @@ class Lifecycle:
         self._on_work = on_work
         self._on_deprecated = on_deprecated
         self._on_tick = on_tick
+        self._on_beat = on_beat
         self._details = WorkerDetails(
             hostname=socket.gethostname(),
             pid=os.getpid(),
@@ -151,6 +154,7 @@ class Lifecycle:
             await self._register()
         elif found[0].is_deprecated:
             self._on_deprecated()
+        await self._on_beat(self._session)
         return self._options.heartbeat_interval
 
     async def _tick(self) -> float:

@@ -16,7 +16,7 @@ import psycopg
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.core.external import ExternalCore
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, Rooms, TaskReport
+from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, HeldRecord, Rooms, TaskReport
 from django_pgflow.worker import session
 from django_pgflow.worker.exchange import TRANSIENT, Exchange, Source, SourceBase, log_dropped, unstorable
 from django_pgflow.worker.task import TaskKey
@@ -86,6 +86,9 @@ class Portable(SourceBase):
 
     def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
         return self._core.has_work(flow_slugs)
+
+    def _held_query(self, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
+        return self._core.held_tasks(self._worker_id, flow_slugs)
 
     # -- reporting
 

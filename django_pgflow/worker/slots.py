@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from django_pgflow.db.records import ExchangeRecord, TaskReport
+from django_pgflow.db.records import ExchangeRecord, HeldRecord, TaskReport
 from django_pgflow.worker.executors import Executors
 from django_pgflow.worker.executors.base import Executor
 from django_pgflow.worker.pace import Pace
@@ -82,6 +82,7 @@ class Slots:
         self._inbox: deque[tuple[Task, Outcome]] = deque()  # filled from any thread
         self._inbox_called = False
         self._ticking = False
+        self._missing: set[HeldRecord] = set()
 
     @property
     def room(self) -> int:
@@ -136,7 +137,7 @@ class Slots:
         self._fill()
         self._tick_later()
 
-    def release(self, record: ExchangeRecord) -> None:
+    def release(self, record: ExchangeRecord | HeldRecord) -> None:
         """Give back a task that was claimed and will not begin here."""
         report = TaskReport(
             run_id=record.run_id,
@@ -147,6 +148,18 @@ class Slots:
         )
         key = (record.run_id, record.step_slug, record.task_index)
         self._finished.append(Finished(key=key, report=report))
+
+    def compare(self, held: Iterable[HeldRecord]) -> None:
+        """Give back what the database thinks is here and is not, nor was the last time that it was asked."""
+        in_hand = self.keys()
+        missing = {one for one in held if (one.run_id, one.step_slug, one.task_index) not in in_hand}
+        lost = missing & self._missing
+        self._missing = missing - lost
+        for record in lost:
+            self.release(record)
+        if lost:
+            logger.warning("Tasks given back that this worker never got, or had already ended count=%d", len(lost))
+            self._wake()
 
     def release_waiting(self) -> None:
         """Give back all that has not begun."""

@@ -175,6 +175,7 @@ class Worker:
             on_work=self._call,
             on_deprecated=lambda: self._shutdown.request("deprecation", grace=None),
             on_tick=lambda connection: self._controls.tick(connection, self._slots.tasks()),
+            on_beat=self._compare,
         )
         await self._lifecycle.register()
         return self._lifecycle
@@ -291,6 +292,11 @@ class Worker:
             logs.log_decision(task, outcome)
 
     # -- the rest -----------------------------------------------------------------------------------------------------
+
+    async def _compare(self, connection: session.Session) -> None:
+        """Give back what the database thinks that we have, and we have not: an answer was lost, or a commit of ours."""
+        if portable.notifies(self._core):
+            self._slots.compare(await connection.run(self._core.held_tasks(self.id, list(self._flows))))
 
     def _call(self, flow_slug: str | None) -> None:
         self._wakeups.call(flow_slug)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ExchangeRecord, ProgressReport, TaskReport
+from django_pgflow.db.records import ExchangeRecord, HeldRecord, ProgressReport, TaskReport
 
 
 class Handling:
@@ -36,6 +36,22 @@ class Handling:
             sql=f"select not exists ({exchange.sql}) as counted",
             params=exchange.params,
             read=lambda row: bool(row["counted"]),
+        )
+
+    def held_tasks(self, worker_id: UUID, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
+        """Ask which tasks the database thinks that a worker is executing.
+
+        Source: ``django_pgflow._held_tasks``.
+        """
+        return Query(
+            sql="""
+                select held.run_id, held.step_slug, held.task_index, held.attempt
+                from django_pgflow._held_tasks(array[%(worker_id)s::uuid]) held
+                join pgflow.runs r on r.run_id = held.run_id
+                where r.status = 'started' and r.flow_slug = any(%(flow_slugs)s::text[])
+            """,
+            params={"worker_id": worker_id, "flow_slugs": list(flow_slugs)},
+            read=HeldRecord.read,
         )
 
     def lost_tasks(self, worker_id: UUID, tasks: Sequence[ExchangeRecord]) -> Query[int]:

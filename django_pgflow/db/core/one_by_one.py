@@ -15,6 +15,7 @@ from django_pgflow.db.records import (
     ANY_ROOM,
     ExchangeRecord,
     HeartbeatRecord,
+    HeldRecord,
     ProgressReport,
     Record,
     Rooms,
@@ -214,6 +215,22 @@ class OneByOneCore(Core):
                 "traceback": report.traceback,
             },
             read=lambda row: bool(row["counted"]),
+        )
+
+    def held_tasks(self, worker_id: UUID, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
+        """Ask which tasks the database thinks that a worker is executing."""
+        return Query(
+            sql="""
+                select t.run_id, t.step_slug, t.task_index, t.attempts_count as attempt
+                from pgflow.runs r
+                join pgflow.step_tasks t on t.run_id = r.run_id
+                where r.status = 'started'
+                  and r.flow_slug = any(%(flow_slugs)s::text[])
+                  and t.status = 'started'
+                  and t.last_worker_id = %(worker_id)s
+            """,
+            params={"worker_id": worker_id, "flow_slugs": list(flow_slugs)},
+            read=HeldRecord.read,
         )
 
     def heartbeat(self, worker_id: UUID) -> Query[HeartbeatRecord]:

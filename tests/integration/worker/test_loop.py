@@ -116,6 +116,22 @@ def test_worker_row(run_worker):
     )
 
 
+def test_what_the_worker_never_got_is_given_back(run_worker):
+    """As after a failover that lost the report of a task, or a claim whose answer was lost with a pooler."""
+    run = flows.greet.start()
+    worker = run_worker(flows.chain, heartbeat_interval=0.1)
+    eventually(lambda: query("select 1 from pgflow.workers where worker_id = %s", worker.id), "the worker")
+    query("update pgflow.workers set queue_name = 'greet,chain' where worker_id = %s", worker.id)
+    worker._flows["greet"] = flows.greet
+    query(
+        "select from pgflow.start_tasks("
+        "'greet', array(select message_id from pgflow.step_tasks where run_id = %s), %s)",
+        run.pk,
+        worker.id,
+    )
+    eventually(lambda: task_rows(run)[0][2:4] == ("queued", 0), "the task to be given back, its attempt forgiven")
+
+
 def test_nobody_is_notified_for_a_worker_that_has_ended(run_worker):
     waiting = "select 1 from django_pgflow.waiting_workers"
     query("insert into django_pgflow.waiting_workers values ('greet', gen_random_uuid())")

@@ -1,11 +1,12 @@
 -- The started tasks in the hands of some workers, of the flows that these serve. Found by the messages that are hidden,
 -- as those of started tasks are; one whose time is over is left to the search for stalled tasks.
--- Called by requeue_lost_tasks. Locks nothing.
+-- Called by requeue_lost_tasks, and by workers to compare it with what they have. Locks nothing.
 create function django_pgflow._held_tasks(worker_ids uuid[])
 returns table (
   run_id uuid,
   step_slug text,
-  task_index integer
+  task_index integer,
+  attempt integer
 )
 language plpgsql
 set search_path to ''
@@ -30,7 +31,7 @@ begin
     )
     into v_message_ids;
     return query
-      select t.run_id, t.step_slug, t.task_index
+      select t.run_id, t.step_slug, t.task_index, t.attempts_count
       from unnest(v_message_ids) as given (message_id)
       cross join lateral (
         select held.*
