@@ -43,6 +43,8 @@ def act(what: str, ctx: Context) -> Any:
         case "context":
             get_user_model().objects.create(username=str(ctx.run_id))
             return [str(ctx.run_id), ctx.flow_slug, ctx.step_slug, ctx.task_index, ctx.attempt, ctx.time_left() > 0]
+        case "progress":
+            ctx.progress(1, 3, "in another process")
         case "worker":
             return [ctx.flow_input, ctx.worker.name.rpartition(":")[2]]
         case "log":

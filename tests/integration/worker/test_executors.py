@@ -74,6 +74,15 @@ def test_a_handler_in_a_process_knows_its_worker(serve):
     assert output(start("exe_processes", ["worker"])) == {"each": [[["worker"], str(worker.process.pid)]]}
 
 
+def test_a_handler_in_a_process_tells_its_progress(serve):
+    serve("exe_processes")
+    run_id = start("exe_processes", ["progress"])
+    assert ended(run_id).status == "completed"
+    assert query("select done, total, text from django_pgflow.task_progress where run_id = %s", run_id) == [
+        (1, 3, "in another process")
+    ]
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_atomic_step_commits_in_its_process(serve, fails):
     worker = serve("exe_atomic")
