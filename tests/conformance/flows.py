@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 
 from django.db import connection
@@ -72,6 +73,29 @@ hopeless = Flow("con_hopeless", max_attempts=2, base_delay=0, timeout=20)
 @hopeless.step
 def never() -> None:
     raise ValueError("no \x00 luck")
+
+
+capped = Flow("con_capped", max_attempts=1, base_delay=0, timeout=20, worker_concurrency=3)
+running: Counter[str] = Counter()
+
+
+async def count(slug: str) -> int:
+    """Return how many handlers of a step run while this one does."""
+    running[slug] += 1
+    await asyncio.sleep(0.05)
+    found = running[slug]
+    running[slug] -= 1
+    return found
+
+
+@capped.map(worker_concurrency=1)
+async def narrow(number: int) -> int:
+    return await count("narrow")
+
+
+@capped.map
+async def wide(number: int) -> int:
+    return await count("wide")
 
 
 atomic = Flow("con_atomic", max_attempts=2, base_delay=0, timeout=20)

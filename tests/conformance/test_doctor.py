@@ -68,7 +68,7 @@ def test_the_doctor_changes_nothing(adopted: Foreign) -> None:
 def test_tasks_and_runs_that_are_stuck_are_listed(adopted: Foreign) -> None:
     core, worker_id = adopted.core, adopted.register()
     runs = [adopted.start("con_chain", {}) for _ in range(4)]
-    msg_ids = adopted.ask(core.read_messages("con_chain", 2))
+    msg_ids = [msg_id for msg_id, _ in adopted.ask(core.read_messages("con_chain", 2))]
     adopted.ask(core.start_tasks("con_chain", msg_ids, worker_id))
     adopted.execute(
         "update pgflow.step_tasks set queued_at = queued_at - interval '1 hour', "

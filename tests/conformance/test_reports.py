@@ -17,7 +17,7 @@ from tests.conformance.conftest import Foreign
 def claim(foreign: Foreign, worker_id: uuid.UUID, flow_slug: str = "flow") -> list[ExchangeRecord]:
     """Claim all that is due, as the worker does."""
     core = foreign.core
-    msg_ids = foreign.ask(core.read_messages(flow_slug, 100))
+    msg_ids = [msg_id for msg_id, _ in foreign.ask(core.read_messages(flow_slug, 100))]
     started = foreign.ask(core.start_tasks(flow_slug, msg_ids, worker_id))
     held = {task.msg_id: task for task in foreign.ask(core.hold_tasks(flow_slug, msg_ids, worker_id))}
     return [held[task.msg_id].record(task) for task in started if task.msg_id in held]
@@ -60,7 +60,7 @@ def test_a_claim_hides_the_message_until_after_the_timeout(foreign: Foreign, cla
 def test_of_two_that_hold_one_message_one_gets_the_task(foreign: Foreign, flow: str) -> None:
     foreign.start(flow)
     core, workers = foreign.core, [foreign.register(), foreign.register()]
-    (msg_id,) = foreign.ask(core.read_messages(flow, 1))
+    ((msg_id, _),) = foreign.ask(core.read_messages(flow, 1))
     # The first one's transaction is open when the second one looks.
     with foreign.session() as first, foreign.session() as second:
         first.execute("begin")

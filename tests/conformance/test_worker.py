@@ -41,6 +41,15 @@ def test_several_flows_are_served_at_a_time(adopted: Foreign) -> None:
     assert {adopted.run(run_id)["status"] for run_id in runs} == {"completed"}
 
 
+def test_caps_of_flows_and_steps_hold(adopted: Foreign) -> None:
+    run_id = adopted.start("con_capped", list(range(6)))
+    adopted.work("con_capped")
+    output = adopted.run(run_id)["output"]
+    assert output["narrow"] == [1] * 6
+    assert 2 <= max(output["wide"]) <= 3
+    assert {task["attempts_count"] for task in adopted.tasks(run_id)} == {1}
+
+
 def test_a_failed_task_is_retried(adopted: Foreign) -> None:
     run_id = adopted.start("con_flaky")
     log = adopted.work("con_flaky")
@@ -76,7 +85,7 @@ def test_stalled_tasks_are_done_by_another_worker(adopted: Foreign) -> None:
     if adopted.version == "0.7.2":
         pytest.skip("never given back there")
     run_id = adopted.start("con_chain", {"a": 1})
-    (msg_id,) = adopted.ask(adopted.core.read_messages("con_chain", 1))
+    ((msg_id, _),) = adopted.ask(adopted.core.read_messages("con_chain", 1))
     adopted.ask(adopted.core.start_tasks("con_chain", [msg_id], adopted.register()))
     adopted.execute(
         "update pgflow.step_tasks set queued_at = queued_at - interval '1 hour', "
