@@ -179,6 +179,9 @@ class StepTask(StepTaskColumns):
     """
 
     pk = models.CompositePrimaryKey("run_id", "step_slug", "task_index")
+    extended_until = models.DateTimeField(
+        _("extended until"), null=True, help_text=_("The time that its handler asked for")
+    )
     run = models.ForeignKey(
         Run, models.DO_NOTHING, related_name="step_tasks", db_constraint=False, verbose_name=_("run")
     )

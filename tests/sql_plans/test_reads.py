@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from django_pgflow.db.core.current import Core
+from django_pgflow.db.records import ProgressReport
 from tests.benchmarks import history
 from tests.fixtures.sql import Sql, completed, failed, json, report
 
@@ -49,6 +52,34 @@ class Watch:
                 self.found[f"{name}, {table}"] = f"{scans} scans of {scanned} rows, {fetched} rows by an index"
 
 
+def asked_for_handlers(sql: Sql, watch: Watch, held: list[Any]) -> None:
+    """Ask what a worker asks once a second for the handlers that it executes."""
+    worker_id, core = sql.worker_id, Core()
+    # As a worker's session would in the long run: prepared, and planned without a look at what is asked for.
+    sql.rows("set local plan_cache_mode = force_generic_plan")
+    with watch("lost_tasks"):
+        assert sql.ask(core.lost_tasks(worker_id, held)) == []
+    with watch("extend_task"):
+        sql.ask(core.extend_task(worker_id, held[0], 60))
+    progress = [
+        ProgressReport(
+            run_id=task.run_id,
+            step_slug=task.step_slug,
+            task_index=task.task_index,
+            attempt=task.attempt,
+            done=1,
+            total=None,
+            text="",
+        )
+        for task in held
+    ]
+    with watch("save_progress"):
+        sql.ask(core.save_progress(worker_id, progress))
+    assert sql.value("select count(*) from django_pgflow.task_progress") == len(held)
+    sql.rows("delete from django_pgflow.task_progress")
+    sql.rows("set local plan_cache_mode = auto")
+
+
 def call_all(sql: Sql) -> dict[str, str]:
     """Call the functions of the engine on live runs, and return those that read too much."""
     watch = Watch(sql)
@@ -68,6 +99,7 @@ def call_all(sql: Sql) -> dict[str, str]:
 
     with watch("exchange that claims"):
         held = sql.exchange([FLOW], capacity=5)
+    asked_for_handlers(sql, watch, held)
     with watch("exchange that reports"):
         sql.exchange(
             [FLOW],
