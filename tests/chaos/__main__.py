@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=random.randrange(100_000), help="default: another one each time")
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--rate", type=float, default=3.0, help="runs started a second")
+    parser.add_argument("--rate", type=float, default=5.0, help="runs started a second")
     parser.add_argument("--pg", type=int, default=int(os.environ.get("PG") or 18), help="embedded PostgreSQL: 16 or 18")
     parser.add_argument("--keep", action="store_true", help="keep logs and database in any case")
     parser.add_argument("--write", action="store_true", help=f"put the report into {report.DOCUMENT.name}")
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace, folder: Path, postgres: EmbeddedPostgres)
         *promises.check(committed(folder / "starter.log")),
         *report.of_processes(watcher, crew, found),
     ]
-    numbers = {**promises.figures(), **report.figures(chaos, crew, found)}
+    numbers = {**promises.figures(), **report.figures(chaos, crew, watcher, found)}
     text = report.text(setting(arguments), kept, numbers)
     print(f"\n{text}{report.details(kept, found)}\n", flush=True)
     if arguments.write:

@@ -71,7 +71,7 @@ class Monkey:
         crew: The workers.
         postgres: The server.
         conninfo: How to connect to it.
-        watch: Is told of kills.
+        watch: Is told of kills, and of Postgres' returns.
         tell: Writes a line of the diary.
     """
 
@@ -145,4 +145,5 @@ class Monkey:
         self._postgres.stop("immediate")
         time.sleep(seconds)
         self._postgres.start()
+        self._watch.returns.append(time.monotonic())
         self._tell("Postgres is back")

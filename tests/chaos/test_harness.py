@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 from tests.chaos import logs, monkey, report
 from tests.chaos.promises import Promise
@@ -54,18 +55,36 @@ def test_the_plan_follows_from_the_seed() -> None:
     assert all(0 <= harm.place < 4 and harm.at < 600.0 for harm in plan)
 
 
-def test_a_kill_takes_as_long_as_the_last_of_its_tasks() -> None:
+def killed(watch: Watch, seconds: float, *, settled: bool = True) -> None:
+    pid = len(watch.kills)
+    task = (UUID(int=pid), "step", 0)
+    watch.kills.append(
+        Kill(name=f"host:{pid}", pid=pid, at=100.0 * pid, held={task}, recovered={task: seconds}, settled=settled)
+    )
+
+
+def test_the_median_of_many_kills_is_judged() -> None:
     watch = Watch("", print)
-    for pid, seconds in enumerate((1.0, 1.5, 30.0)):
-        task = (None, "step", pid)
-        kill = Kill(name=f"host:{pid}", pid=pid, at=0.0, held={task}, recovered={task: seconds}, settled=True)
-        watch.kills.append(kill)
+    for _ in range(report.ENOUGH - 1):
+        killed(watch, 30.0)
     assert report.recovery(watch).broken == []
-    watch.kills[0].settled = False
-    assert report.recovery(watch).broken == [
-        "the median is 15.8 s",
-        "tasks of killed worker 0 were never recovered",
-    ]
+    killed(watch, 30.0)
+    assert report.recovery(watch).broken == ["the median is longer"]
+
+
+def test_a_kill_that_nobody_recovered_from_breaks_the_promise() -> None:
+    watch = Watch("", print)
+    killed(watch, 1.0)
+    killed(watch, 0.0, settled=False)
+    assert report.recovery(watch).broken == ["tasks of killed worker 1 were never recovered"]
+
+
+def test_a_return_of_postgres_disturbs_the_recovery_that_it_falls_into() -> None:
+    watch = Watch("", print)
+    for _ in range(3):
+        killed(watch, 20.0)
+    watch.returns = [115.0, 190.0]
+    assert [watch.undisturbed(kill) for kill in watch.kills] == [True, False, False]
 
 
 def test_a_broken_promise_shows_in_the_report() -> None:

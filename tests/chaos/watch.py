@@ -14,6 +14,8 @@ import psycopg
 
 LOOK = 0.1
 """Seconds between two looks while a kill is not settled."""
+SETTLING = 12.0
+"""Seconds after the return of Postgres in which workers are still coming back."""
 LEASE = 35.0
 """Seconds beyond its timeout after which a started task must have been found."""
 
@@ -64,6 +66,8 @@ class Watch:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self.kills: list[Kill] = []
+        self.returns: list[float] = []
+        """When Postgres was there again after it had been stopped."""
         self.overdue: dict[TaskKey, float] = {}
         """Started tasks that were not found in time, and the most seconds beyond their timeout."""
 
@@ -79,6 +83,10 @@ class Watch:
     def killed(self, pid: int) -> None:
         """Note that a worker is killed now."""
         self.kills.append(Kill(name=f"{socket.gethostname()}:{pid}", pid=pid, at=time.monotonic()))
+
+    def undisturbed(self, kill: Kill) -> bool:
+        """Return whether Postgres was there while the tasks of a killed worker waited, and a while before."""
+        return not any(kill.at - SETTLING < at < kill.at + kill.seconds for at in self.returns)
 
     def _work(self) -> None:
         connection: psycopg.Connection[Any] | None = None
