@@ -25,7 +25,7 @@ class Announcer:
 
     def tell(self, signal: Signal, task: Task, **values: Any) -> None:
         """Send a signal soon, if anybody listens."""
-        if signal.has_listeners(task.flow):
+        if signal.receivers and signal.has_listeners(task.flow):
             self._queue.put((signal, task, values))
 
     def close(self, timeout: float = 5.0) -> None:

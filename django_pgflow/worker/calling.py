@@ -44,16 +44,16 @@ def call(task: Task) -> Outcome:
 async def acall(task: Task) -> Outcome:
     """Await an ``async def`` handler, which is cancelled when its time is over."""
     context.current.set(task.give_context)  # of this asyncio task, with which it ends
+    threads = ThreadSensitiveContext()
+    SyncToAsync.thread_sensitive_context.set(threads)
     try:
-        async with ThreadSensitiveContext() as threads:
-            try:
-                args, kwargs = task.arguments()
-                return task.completed(await task.step.func(*args, **kwargs))
-            finally:
-                # The context's own exit would wait for the thread, and the loop with it; and it closes no connection.
-                thread = SyncToAsync.context_to_thread_executor.pop(threads, None)
-                if thread is not None:
-                    thread.submit(connections.close_all)
-                    thread.shutdown(wait=False)
+        args, kwargs = task.arguments()
+        return task.completed(await task.step.func(*args, **kwargs))
     except BaseException as error:
         return task.failed(error)
+    finally:
+        # The context's own exit would wait for the thread, and the loop with it; and it closes no connection.
+        thread = SyncToAsync.context_to_thread_executor.pop(threads, None)
+        if thread is not None:
+            thread.submit(connections.close_all)
+            thread.shutdown(wait=False)

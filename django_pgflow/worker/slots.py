@@ -76,7 +76,7 @@ class Slots:
         self._waiting: deque[tuple[Task, float]] = deque()  # with the time when each came
         self._suspects: deque[tuple[Task, float]] = deque()
         self._alone: Task | None = None
-        self._running: dict[TaskKey, Running] = {}
+        self._running: dict[Task, Running] = {}
         self._finished: list[Finished] = []
         self._reporting: list[Finished] = []
         self._inbox: deque[tuple[Task, Outcome]] = deque()  # filled from any thread
@@ -119,8 +119,8 @@ class Slots:
 
     def keys(self) -> set[TaskKey]:
         """Return the tasks in hand."""
-        waiting = (task.key for task, _ in (*self._waiting, *self._suspects))
-        return {*self._running, *waiting, *(finished.key for finished in (*self._finished, *self._reporting))}
+        tasks = (*self._running, *(task for task, _ in (*self._waiting, *self._suspects)))
+        return {*(task.key for task in tasks), *(finished.key for finished in (*self._finished, *self._reporting))}
 
     def in_hand(self) -> list[Task]:
         """Return the tasks that are being executed, or wait for a slot."""
@@ -128,7 +128,7 @@ class Slots:
 
     def tasks(self) -> list[Task]:
         """Return the tasks that are being executed."""
-        return [running.task for running in self._running.values()]
+        return list(self._running)
 
     def start(self, task: Task) -> None:
         """Begin a task in a slot, or let it wait for one."""
@@ -205,7 +205,7 @@ class Slots:
 
     def _begin(self, task: Task) -> None:
         executor = self._executors.of(task.step)
-        self._running[task.key] = Running(task=task, executor=executor)
+        self._running[task] = Running(task=task, executor=executor)
         task.begin()
         self._begun(task)
         executor.start(task)
@@ -277,10 +277,9 @@ class Slots:
             self._wake()
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
-        running = self._running.get(task.key)
-        if running is None or running.task is not task:
+        running = self._running.pop(task, None)
+        if running is None:
             return  # given up meanwhile
-        del self._running[task.key]
         if self._alone is task:
             self._alone = None
         if isinstance(outcome.exception, asyncio.CancelledError):

@@ -239,7 +239,7 @@ class Worker:
         refused = {(r.run_id, r.step_slug, r.task_index) for r in records if r.kind == "refused"}
         self._wakeups.looked(due_slugs, found=Counter(record.flow_slug for record in claimed), capacity=capacity)
         for one in finished:
-            self._announce(one, refused=one.key in refused)
+            self._announce(one, refused=bool(refused) and one.key in refused)
         if limit := self.limits.count(sum(one.outcome is not None for one in finished)):
             self._accepting = False  # what this exchange claimed is for another process
             self._shutdown.request(limit)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django_pgflow.db import arrays
 from django_pgflow.db.core.handling import Handling
 from django_pgflow.db.query import Query
 from django_pgflow.db.records import (
@@ -375,16 +376,16 @@ class Core(Handling):
                 "worker_id": worker_id,
                 "flow_slugs": list(flow_slugs),
                 "capacity": capacity,
-                "run_ids": [report.run_id for report in reports],
-                "step_slugs": [report.step_slug for report in reports],
-                "task_indexes": [report.task_index for report in reports],
-                "attempts": [report.attempt for report in reports],
-                "outcomes": [report.outcome for report in reports],
-                "outputs": [report.output for report in reports],
-                "error_messages": [report.error_message for report in reports],
-                "delays": [report.delay for report in reports],
-                "error_classes": [report.error_class for report in reports],
-                "tracebacks": [report.traceback for report in reports],
+                "run_ids": arrays.numbers([report.run_id for report in reports]),
+                "step_slugs": arrays.texts([report.step_slug for report in reports]),
+                "task_indexes": arrays.numbers([report.task_index for report in reports]),
+                "attempts": arrays.numbers([report.attempt for report in reports]),
+                "outcomes": arrays.texts([report.outcome for report in reports]),
+                "outputs": arrays.texts([report.output for report in reports]),
+                "error_messages": arrays.texts_if_any([report.error_message for report in reports]),
+                "delays": [report.delay for report in reports] if any(r.delay is not None for r in reports) else None,
+                "error_classes": arrays.texts_if_any([report.error_class for report in reports]),
+                "tracebacks": arrays.texts_if_any([report.traceback for report in reports]),
                 "listening": listening,
                 "waiting_slugs": list(flow_slugs if waiting_slugs is None else waiting_slugs),
                 **({"flow_rooms": json.dumps(rooms.flows), "step_rooms": json.dumps(rooms.steps)} if is_capped else {}),

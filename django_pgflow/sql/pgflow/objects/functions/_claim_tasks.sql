@@ -54,7 +54,8 @@ begin
         status = 'started',
         attempts_count = t.attempts_count + 1,
         started_at = greatest(now(), t.queued_at),
-        last_worker_id = _claim_tasks.worker_id
+        last_worker_id = _claim_tasks.worker_id,
+        extended_until = null
       from candidates c
       where t.run_id = c.run_id
         and t.step_slug = c.step_slug
