@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class Slots:
         self._wake = wake
         self._begun = begun
         self._loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
         self._executors = Executors(self._deliver)
         self._pace = Pace()
         self._waiting: deque[tuple[Task, float]] = deque()  # with the time when each came
@@ -261,8 +263,10 @@ class Slots:
         self._inbox.append((task, outcome))
         if not self._inbox_called:
             self._inbox_called = True
+            # Waking the loop from another thread takes two system calls.
+            on_loop = threading.get_ident() == self._thread_id
             with contextlib.suppress(RuntimeError):  # the loop is closed: the task was given back
-                self._loop.call_soon_threadsafe(self._receive)
+                (self._loop.call_soon if on_loop else self._loop.call_soon_threadsafe)(self._receive)
 
     def _receive(self) -> None:
         """Take over what the executors delivered, and begin others in its place."""
