@@ -67,7 +67,7 @@ chaos-short: $(VENV)/.installed-dev ## the same for less than a minute
 	@$(BIN)/python -m tests.chaos --minutes 0.7 --workers 3 $(ARGS)
 
 .PHONY: ready
-ready: lint types test test-16 package ## all that CI checks
+ready: lint types test test-16 package chaos-short ## all that CI checks
 
 .PHONY: bench
 bench: $(VENV)/.installed-dev ## measure
