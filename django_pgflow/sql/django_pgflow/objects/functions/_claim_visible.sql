@@ -1,7 +1,7 @@
 -- Takes up to so many due messages of one flow, lowest first, hides them for the timeout of their step plus 2 seconds,
 -- and claims their tasks for a worker. A message without a task to claim is archived if its task has ended, else hidden
 -- for a while, so that it does not stand in the way. Of steps with an entry in step_rooms, {"step": 2}, it takes no more
--- than that.
+-- than that; of steps with a limit for all workers, no more than there are free places.
 -- Called by exchange. Locks queue rows and then tasks, but waits for neither: what others hold is passed over.
 create function django_pgflow._claim_visible(
   flow_slug text,
@@ -16,6 +16,7 @@ as $$
 #variable_conflict use_column
 declare
   v_timeouts jsonb;
+  v_is_limited boolean;
   v_message_id bigint;
   v_message_ids bigint[] := '{}';
   v_claimed_ids bigint[] := '{}';
@@ -26,14 +27,18 @@ begin
     return;
   end if;
 
-  select jsonb_object_agg(d.step_slug, coalesce(d.opt_timeout, f.opt_timeout) + 2) into v_timeouts
+  select
+    jsonb_object_agg(d.step_slug, coalesce(d.opt_timeout, f.opt_timeout) + 2),
+    exists (select from django_pgflow.concurrency_limits l where l.flow_slug = _claim_visible.flow_slug)
+  into v_timeouts, v_is_limited
   from pgflow.flows f
   join pgflow.steps d on d.flow_slug = f.flow_slug
   where f.flow_slug = _claim_visible.flow_slug;
 
-  if _claim_visible.step_rooms is not null then
+  if v_is_limited or _claim_visible.step_rooms is not null then
     v_message_ids := django_pgflow._take_messages(
-      _claim_visible.flow_slug, _claim_visible.quantity, v_timeouts, _claim_visible.step_rooms
+      _claim_visible.flow_slug, _claim_visible.quantity, v_timeouts, coalesce(_claim_visible.step_rooms, '{}'),
+      v_is_limited
     );
   else
     -- Planned anew each time, since it names a table: so it joins nothing.

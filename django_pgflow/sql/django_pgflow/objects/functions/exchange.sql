@@ -57,6 +57,14 @@ begin
       exchange.error_messages, exchange.attempts, exchange.worker_id, exchange.delays, exchange.error_classes,
       exchange.tracebacks
     );
+    if exists (select from django_pgflow.concurrency_limits) then
+      perform django_pgflow._free_places(
+        array_agg(given.run_id), array_agg(given.step_slug), array_agg(given.task_index)
+      )
+      from unnest(exchange.run_ids, exchange.step_slugs, exchange.task_indexes)
+        with ordinality as given (run_id, step_slug, task_index, position)
+      where given.position = any (v_counted);
+    end if;
     if cardinality(v_counted) < cardinality(exchange.run_ids) then
       return query
         select

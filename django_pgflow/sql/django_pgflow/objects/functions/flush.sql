@@ -13,7 +13,7 @@ begin
   truncate
     pgflow.step_tasks, pgflow.step_states, pgflow.runs, pgflow.workers, pgflow.worker_functions,
     django_pgflow.waiting_workers, django_pgflow.failed_attempts, django_pgflow.run_details,
-    django_pgflow.task_progress, django_pgflow.worker_details;
+    django_pgflow.task_progress, django_pgflow.worker_details, django_pgflow.limited_tasks;
 
   for v_flow in
     select

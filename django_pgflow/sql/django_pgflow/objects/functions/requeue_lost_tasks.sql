@@ -1,6 +1,6 @@
 -- Gives back the tasks of lost workers, whatever their timeout; the interrupted attempts do not count. See _lost_workers
 -- and pgflow._give_back_tasks. A worker whose tasks are all given back is noted as stopped. The worker that asks, if it
--- is one, says which it is.
+-- is one, says which it is. Then wakes tasks that wait for places that are free.
 -- Returns how many workers are alive, were found lost, and how many tasks were given back.
 -- Called by workers, several times a second all together; several at once do no harm, for only one does the work.
 create function django_pgflow.requeue_lost_tasks(
@@ -50,6 +50,7 @@ begin
         );
       get diagnostics lost_count = row_count;
     end if;
+    perform django_pgflow.wake_limited_tasks();
   end if;
   select count(*) into alive_count
   from django_pgflow.worker_details d

@@ -8,6 +8,7 @@ as $$
 begin
   perform from pgflow.runs where flow_slug = p_flow_slug order by run_id for update;
   perform pgmq.drop_queue(p_flow_slug);
+  delete from django_pgflow.limited_tasks where flow_slug = p_flow_slug;
   delete from pgflow.step_tasks where flow_slug = p_flow_slug;
   delete from pgflow.step_states where flow_slug = p_flow_slug;
   delete from pgflow.runs where flow_slug = p_flow_slug;

@@ -30,7 +30,8 @@ begin
     perform pgmq.delete(v_batch.flow_slug, v_batch.message_ids);
   end loop;
 
-  -- Rows of schema django_pgflow go with the tasks and runs that they belong to.
+  -- Other rows of schema django_pgflow go with the tasks and runs that they belong to.
+  delete from django_pgflow.limited_tasks where run_id = any (v_run_ids);
   delete from pgflow.step_tasks where run_id = any (v_run_ids);
   delete from pgflow.step_states where run_id = any (v_run_ids);
   delete from pgflow.runs where run_id = any (v_run_ids);
