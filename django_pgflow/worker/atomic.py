@@ -15,10 +15,14 @@ from psycopg import errors
 
 from django_pgflow.db import database
 from django_pgflow.db.query import Query
+from django_pgflow.worker.session import one_line
 from django_pgflow.worker.task import Outcome, Task
 
 logger = logging.getLogger(__name__)
 
+DATABASE_ERRORS = (OperationalError, InterfaceError)
+COMMIT_WITHIN = 5
+"""Seconds between report and commit, at most."""
 PAUSE = 1
 """Seconds before a task whose commit was interrupted is tried again."""
 
@@ -28,10 +32,12 @@ class _Transaction:
 
     Attributes:
         has_returned: Whether the handler did.
+        is_reporting: Whether what follows is between the worker and the database alone.
         is_committed: Whether the database said so.
     """
 
     has_returned = False
+    is_reporting = False
     is_committed = False
 
     def note_commit(self) -> None:
@@ -62,6 +68,8 @@ def call(task: Task, args: list[Any], kwargs: dict[str, Any]) -> Outcome:
             if outcome.kind != "completed":
                 transaction.set_rollback(True, using=db.alias)
                 return outcome
+            db.run(LIMIT_WAIT)
+            state.is_reporting = True
             counted = db.run(db.core.report(task.control.worker.id, task.report(outcome)))
             if not any(counted):
                 transaction.set_rollback(True, using=db.alias)
@@ -71,13 +79,9 @@ def call(task: Task, args: list[Any], kwargs: dict[str, Any]) -> Outcome:
             raise
         if state.is_committed:
             _log(logging.ERROR, "Function given to on_commit failed; the task is completed", task, error)
-        elif _is_interruption(error):
-            _log(
-                logging.WARNING,
-                "Commit interrupted; giving the task back, in case it failed",
-                task,
-                error,
-            )
+        elif (state.is_reporting and isinstance(error, DATABASE_ERRORS)) or _is_interruption(error):
+            message = f"Commit interrupted ({one_line(error)}); giving the task back, in case it failed"
+            _log(logging.WARNING, message, task)
             return Outcome(kind="released", delay=PAUSE, seconds=task.seconds())
         else:
             return task.failed(error)
@@ -98,19 +102,29 @@ def _limit_statements(task: Task) -> Query[None]:
     )
 
 
+LIMIT_WAIT: Query[None] = Query(
+    sql="select set_config('idle_in_transaction_session_timeout', %(timeout)s, true)",
+    params={"timeout": f"{COMMIT_WITHIN}s"},
+    read=lambda row: None,
+)
+"""Has the server end the session if the commit does not follow the report soon, as from a worker that is frozen: the
+report holds locks that all other tasks of the run wait for."""
+
+
 def _is_interruption(error: BaseException) -> bool:
     """Whether the connection was lost, or another try may succeed; not so a timeout, which would come again."""
-    if not isinstance(error, OperationalError | InterfaceError) or isinstance(error.__cause__, errors.QueryCanceled):
+    if not isinstance(error, DATABASE_ERRORS) or isinstance(error.__cause__, errors.QueryCanceled):
         return False
     # What ends idle transactions breaks the connection, too; only its text says so.
     return "timeout" not in str(error)
 
 
-def _log(level: int, message: str, task: Task, error: BaseException) -> None:
+def _log(level: int, message: str, task: Task, error: BaseException | None = None) -> None:
     fields = task.log_fields()
     logger.log(
         level,
-        f"{message} flow=%s run=%s step=%s index=%d attempt=%d",
+        "%s flow=%s run=%s step=%s index=%d attempt=%d",
+        message,
         *fields.values(),
         extra=fields,
         exc_info=error,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -33,6 +34,14 @@ BACKEND = Query(sql="select pg_catalog.pg_backend_pid() as pid", read=lambda row
 
 # Without these a connection whose other end vanished would be waited for, for hours.
 KEEPALIVE = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+
+
+SERVER_SETTINGS = {
+    "client_connection_check_interval": "1s",
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
 
 
 class ConnectionLost(Exception):
@@ -173,11 +182,20 @@ class Session:
             (pid,) = await _fetch(connection, BACKEND)
             self._direct = pid == connection.info.backend_pid
             set_json_loads(codec.loads, connection)
+            if self._direct:
+                await _watch_client(connection)
             connection.prepare_threshold = PREPARE_AFTER if self._direct else None
         except BaseException:
             await connection.close()
             raise
         return connection
+
+
+async def _watch_client(connection: Connection) -> None:
+    """Have the server notice soon that we are gone, with the locks that it holds for us, even if it waits for one."""
+    for name, value in SERVER_SETTINGS.items():
+        with contextlib.suppress(psycopg.Error):  # the server's platform cannot, or it is older
+            await connection.execute("select set_config(%s, %s, false)", [name, value])
 
 
 async def _fetch(connection: Connection, query: Query[Row]) -> list[Row]:

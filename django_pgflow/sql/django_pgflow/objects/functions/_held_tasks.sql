@@ -1,5 +1,6 @@
 -- The started tasks in the hands of some workers, of the flows that these serve. Found by the messages that are hidden,
--- as those of started tasks are; one whose time is over is left to the search for stalled tasks.
+-- or were until 5 minutes ago, for longer than 2 seconds, as every claim does: so a backlog that nobody has claimed is
+-- passed over. What has been due for longer is left to the search for stalled tasks.
 -- Called by requeue_lost_tasks, and by workers to compare it with what they have. Locks nothing.
 create function django_pgflow._held_tasks(worker_ids uuid[])
 returns table (
@@ -26,7 +27,12 @@ begin
   loop
     continue when not pgflow._hold_queue(v_flow_slug);
     execute format(
-      'select array_agg(q.msg_id) from pgmq.%I q where q.vt > clock_timestamp()',
+      $query$
+        select array_agg(q.msg_id)
+        from pgmq.%I q
+        where q.vt > clock_timestamp() - interval '5 minutes'
+          and q.vt > q.enqueued_at + interval '2 seconds'
+      $query$,
       pgmq.format_table_name(v_flow_slug, 'q')
     )
     into v_message_ids;
@@ -36,11 +42,12 @@ begin
       cross join lateral (
         select held.*
         from pgflow.step_tasks held
-        where held.flow_slug = v_flow_slug and held.message_id = given.message_id
+        where held.flow_slug = v_flow_slug
+          and held.message_id = given.message_id
+          and held.status = 'started'
+          and held.last_worker_id = any (_held_tasks.worker_ids)
         offset 0  -- looked up for each message, never joined by a scan
-      ) as t
-      where t.status = 'started'
-        and t.last_worker_id = any (_held_tasks.worker_ids);
+      ) as t;
   end loop;
 end;
 $$;

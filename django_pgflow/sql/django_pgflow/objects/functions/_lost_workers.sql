@@ -1,6 +1,6 @@
 -- Finds the workers that are lost: whose advisory lock is free, or which gave no sign of life for too long. A worker is
 -- lost if it looks so twice, half a second apart: it may only be connecting anew. While the server was down nobody could
--- give a sign of life, so silence counts from its start at the earliest; and for 10 seconds after that, in which locks are
+-- give a sign of life, so silence counts from its start at the earliest; and for 5 seconds after that, in which locks are
 -- being taken again, no conclusion is drawn from a free one. The worker that asks is passed over: it lives, and its own
 -- lock would look free to it.
 -- Called by requeue_lost_tasks. Locks what it changes, and until the transaction ends the advisory locks that were free.
@@ -26,7 +26,7 @@ begin
   loop
     v_looks_lost := v_worker.silent_at < clock_timestamp()
       or v_worker.holds_lock
-        and v_server_started_at < clock_timestamp() - interval '10 seconds'
+        and v_server_started_at < clock_timestamp() - interval '5 seconds'
         and pg_try_advisory_xact_lock(django_pgflow.worker_lock(v_worker.worker_id));
     if v_looks_lost and v_worker.lost_at < clock_timestamp() - interval '0.5 seconds' then
       return next v_worker.worker_id;

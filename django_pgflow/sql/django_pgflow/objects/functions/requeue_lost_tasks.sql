@@ -36,7 +36,9 @@ begin
         requeued_count := pgflow._give_back_tasks(
           v_run_ids, v_step_slugs, v_task_indexes,
           forgiving => true,
-          reason => 'Poison: its worker died while it had the task, as three workers had before'
+          -- From the third on the task was alone in its worker's hands; one or two may have been cut connections.
+          most_requeues => 5,
+          reason => 'Poison: its worker died while it had the task, as five workers had before'
         );
       end if;
       -- Runs that somebody held are left for the next time.

@@ -1,5 +1,5 @@
--- Gives back started tasks whose worker was lost. A task that three workers had lost before is failed for good, as if its
--- attempts were used up: it may be what they died of. Arrays in parallel; tasks that are no longer started, and those of
+-- Gives back started tasks whose worker was lost. A task that was given back so often before is failed for good, as if
+-- its attempts were used up: it may be what its workers died of. Arrays in parallel; tasks that are no longer started, and those of
 -- runs that others hold, are passed over. Forgiving, the interrupted attempt does not count. Returns how many were given
 -- back.
 -- Called by requeue_stalled_tasks and django_pgflow.requeue_lost_tasks. Locks runs by id, waiting for none, then as
@@ -9,6 +9,7 @@ create function pgflow._give_back_tasks(
   step_slugs text[],
   task_indexes integer[],
   forgiving boolean,
+  most_requeues integer,
   reason text
 )
 returns integer
@@ -51,7 +52,7 @@ begin
       and t.step_slug = held.step_slug
       and t.task_index = held.task_index
       and t.status = 'started'
-      and t.requeued_count >= 3
+      and t.requeued_count >= _give_back_tasks.most_requeues
     returning t.run_id, t.step_slug, t.task_index
   )
   select array_agg(u.run_id), array_agg(u.step_slug), array_agg(u.task_index)
@@ -81,7 +82,7 @@ begin
       and t.step_slug = held.step_slug
       and t.task_index = held.task_index
       and t.status = 'started'
-      and t.requeued_count < 3
+      and t.requeued_count < _give_back_tasks.most_requeues
     returning t.flow_slug, t.message_id
   )
   select array_agg(q.flow_slug), array_agg(q.message_id)

@@ -27,6 +27,7 @@ begin
   return pgflow._give_back_tasks(
     v_run_ids, v_step_slugs, v_task_indexes,
     forgiving => false,
+    most_requeues => 3,
     reason => 'Stalled: its worker fell silent, as it had three times before'
   );
 end;
