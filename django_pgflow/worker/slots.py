@@ -22,7 +22,7 @@ CLEAN_UP = 2.0
 """Seconds that a cancelled ``async def`` handler gets to clean up."""
 TICK = 0.2
 """Seconds between two looks at the clock while a task is in hand."""
-PATIENCE = 1.0
+PATIENCE = 0.5
 """Seconds that a claimed task waits for a slot before another worker may have it."""
 SUSPECT_AFTER = 2
 """Workers that died with a task in their hands, after which it is executed alone: it, or one beside it, did that."""
@@ -74,7 +74,7 @@ class Slots:
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
         self._executors = Executors(self._deliver)
-        self._pace = Pace()
+        self._pace = Pace(concurrency)
         self._waiting: deque[tuple[Task, float]] = deque()  # with the time when each came
         self._suspects: deque[tuple[Task, float]] = deque()
         self._alone: Task | None = None
@@ -271,12 +271,11 @@ class Slots:
     def _receive(self) -> None:
         """Take over what the executors delivered, and begin others in its place."""
         self._inbox_called = False
-        count = 0
-        while self._inbox:
-            self._finish(*self._inbox.popleft())
-            count += 1
-        if count:
-            self._pace.ended(count)
+        if self._inbox:
+            while self._inbox:
+                task, outcome = self._inbox.popleft()
+                self._pace.ended(outcome.seconds)
+                self._finish(task, outcome)
             self._fill()
             self._wake()
 
