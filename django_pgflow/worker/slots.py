@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django_pgflow.db.records import ExchangeRecord, HeldRecord, TaskReport
@@ -25,9 +25,9 @@ TICK = 0.2
 PATIENCE = 0.5
 """Seconds that a claimed task waits for a slot before another worker may have it."""
 SUSPECT_AFTER = 2
-"""Workers that died with a task in their hands, after which it is executed alone: it, or one beside it, did that."""
+"""Workers that died with a task in their hands, after which it is alone in the next: it, or one beside it, did that."""
 SUSPECT_PATIENCE = 10.0
-"""Seconds that such a task waits for the others to end."""
+"""Seconds that such a task waits for those that began before it to end."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -76,7 +76,7 @@ class Slots:
         self._executors = Executors(self._deliver)
         self._pace = Pace(concurrency)
         self._waiting: deque[tuple[Task, float]] = deque()  # with the time when each came
-        self._suspects: deque[tuple[Task, float]] = deque()
+        self._suspect: tuple[Task, float] | None = None
         self._alone: Task | None = None
         self._running: dict[Task, Running] = {}
         self._finished: list[Finished] = []
@@ -89,7 +89,7 @@ class Slots:
     @property
     def room(self) -> int:
         """How many tasks the worker wants now: for free slots, and a few more where they end fast."""
-        if self._suspects or self._alone is not None:
+        if self._is_isolating:
             return 0
         free = self._concurrency - len(self._running)
         return max(0, free + self._pace.ahead() - len(self._waiting))
@@ -112,7 +112,7 @@ class Slots:
     @property
     def empty(self) -> bool:
         """Whether no task is in hand at all."""
-        return not (self._running or self._waiting or self._suspects or self._inbox or self.unreported)
+        return not (self._running or self._waiting or self._suspect or self._inbox or self.unreported)
 
     @property
     def leftovers(self) -> int:
@@ -121,21 +121,40 @@ class Slots:
 
     def keys(self) -> set[TaskKey]:
         """Return the tasks in hand."""
-        tasks = (*self._running, *(task for task, _ in (*self._waiting, *self._suspects)))
-        return {*(task.key for task in tasks), *(finished.key for finished in (*self._finished, *self._reporting))}
+        return {
+            *(task.key for task in self.in_hand()),
+            *(finished.key for finished in (*self._finished, *self._reporting)),
+        }
 
     def in_hand(self) -> list[Task]:
         """Return the tasks that are being executed, or wait for a slot."""
-        return [*self.tasks(), *(task for task, _ in (*self._waiting, *self._suspects))]
+        suspects = [self._suspect] if self._suspect else []
+        return [*self.tasks(), *(task for task, _ in (*self._waiting, *suspects))]
 
     def tasks(self) -> list[Task]:
         """Return the tasks that are being executed."""
         return list(self._running)
 
+    def sift(self, records: Sequence[ExchangeRecord]) -> Sequence[ExchangeRecord]:
+        """Return which of the tasks that were claimed together are to begin here: all, or the one that is to be alone.
+
+        The others are given back.
+        """
+        suspect = max(records, key=lambda record: record.requeued_count, default=None)
+        if suspect is None or suspect.requeued_count < SUSPECT_AFTER:
+            return records
+        for record in records:
+            if record is not suspect:
+                self.release(record)
+        return [suspect]
+
     def start(self, task: Task) -> None:
         """Begin a task in a slot, or let it wait for one."""
-        queue = self._suspects if task.record.requeued_count >= SUSPECT_AFTER else self._waiting
-        queue.append((task, self._loop.time()))
+        if task.record.requeued_count >= SUSPECT_AFTER:
+            self.release_waiting()
+            self._suspect = (task, self._loop.time())
+        else:
+            self._waiting.append((task, self._loop.time()))
         self._fill()
         self._tick_later()
 
@@ -165,9 +184,11 @@ class Slots:
 
     def release_waiting(self) -> None:
         """Give back all that has not begun."""
-        for queue in (self._waiting, self._suspects):
-            while queue:
-                self.release(queue.popleft()[0].record)
+        suspects = [self._suspect] if self._suspect else []
+        for task, _ in (*self._waiting, *suspects):
+            self.release(task.record)
+        self._waiting.clear()
+        self._suspect = None
         self._wake()
 
     @contextlib.contextmanager
@@ -176,6 +197,7 @@ class Slots:
         self._reporting, self._finished = self._finished, []
         yield self._reporting
         self._reporting = []
+        self._fill()
 
     async def give_back(self) -> None:
         """End all tasks in such a way that their attempts do not count."""
@@ -197,13 +219,21 @@ class Slots:
 
     # -- begin
 
+    @property
+    def _is_isolating(self) -> bool:
+        """Whether a task is executed alone, or is about to be."""
+        return self._suspect is not None or self._alone is not None
+
     def _fill(self) -> None:
         """Begin what there is a slot for."""
-        while self._waiting and self._alone is None and len(self._running) < self._concurrency:
+        while self._waiting and not self._is_isolating and len(self._running) < self._concurrency:
             self._begin(self._waiting.popleft()[0])
-        if self._suspects and not self._running:
-            self._alone = self._suspects.popleft()[0]
-            self._begin(self._alone)
+        # If it kills this worker, the database must not count any other task among those that were in its hands.
+        if self._suspect is not None and not self.unreported:
+            task, since = self._suspect
+            if not self._running or self._loop.time() - since > SUSPECT_PATIENCE:
+                self._suspect, self._alone = None, task
+                self._begin(task)
 
     def _begin(self, task: Task) -> None:
         executor = self._executors.of(task.step)
@@ -229,12 +259,10 @@ class Slots:
                 self._time_out(running, now)
         while self._waiting and now - self._waiting[0][1] > PATIENCE:
             self.release(self._waiting.popleft()[0].record)
-        if self._suspects and now - self._suspects[0][1] > SUSPECT_PATIENCE:
-            self._begin(self._suspects.popleft()[0])
         self._fill()
         if self._finished:
             self._wake()
-        if self._running or self._waiting or self._suspects:
+        if self._running or self._waiting or self._suspect:
             self._tick_later()
 
     def _time_out(self, running: Running, now: float) -> None:

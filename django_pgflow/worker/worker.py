@@ -243,7 +243,7 @@ class Worker:
         if limit := self.limits.count(sum(one.outcome is not None for one in finished)):
             self._accepting = False  # what this exchange claimed is for another process
             self._shutdown.request(limit)
-        for record in claimed:
+        for record in self._slots.sift(claimed):
             await self._begin(record)
         if self._options.until_idle and capacity and self._slots.empty and not claimed:
             await self._stop_if_idle()

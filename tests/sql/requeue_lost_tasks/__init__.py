@@ -1,0 +1,1 @@
+"""What ``requeue_lost_tasks`` does."""
