@@ -27,6 +27,10 @@ TICK = 1.0
 LOOKS = 4
 """Looks a second for lost workers, of all workers together."""
 SHORTEST_LOOK = 0.5
+SHARE = 0.05
+"""Part of one processor that all workers together may take for a duty which long queues make dear."""
+LONGEST_PAUSE = 600.0
+"""Seconds between two times of such a duty that are not exceeded on that account."""
 BEATS_MISSED = 4
 """Signs of life that a worker without a lock misses before it counts as lost."""
 LONG_SILENCE = 60
@@ -36,6 +40,11 @@ LONG_SILENCE = 60
 def name() -> str:
     """Return what this process is called among workers: ``host:pid``."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def pause(interval: float, took: float, workers: int) -> float:
+    """Return the seconds until a duty that took so long is due again, if all workers together keep to ``SHARE``."""
+    return max(interval, min(took * workers / SHARE, LONGEST_PAUSE))
 
 
 class Lifecycle:
@@ -51,7 +60,7 @@ class Lifecycle:
         on_work: Called when there may be work, with its flow or None.
         on_deprecated: Called when an operator asked this worker to stop taking work.
         on_tick: Called once a second, with the session.
-        on_beat: Called after each sign of life, with the session.
+        on_compare: Called as often as a sign of life is given, or less often if it takes long, with the session.
     """
 
     def __init__(
@@ -66,7 +75,7 @@ class Lifecycle:
         on_work: Callable[[str | None], None],
         on_deprecated: Callable[[], None],
         on_tick: Callable[[session.Session], Awaitable[None]],
-        on_beat: Callable[[session.Session], Awaitable[None]],
+        on_compare: Callable[[session.Session], Awaitable[None]],
     ) -> None:
         self._options = options
         self._core = core
@@ -77,7 +86,8 @@ class Lifecycle:
         self._on_work = on_work
         self._on_deprecated = on_deprecated
         self._on_tick = on_tick
-        self._on_beat = on_beat
+        self._on_compare = on_compare
+        self._alive_count = 1
         self._details = WorkerDetails(
             hostname=socket.gethostname(),
             pid=os.getpid(),
@@ -127,9 +137,10 @@ class Lifecycle:
             await self._session.listen(wakeup.CHANNEL)
         self._on_work(None)  # what was queued while nobody listened
         now = time.monotonic()
-        duties: dict[Callable[[], Awaitable[float]], float] = {self._beat: now, self._sweep: now, self._tick: now}
+        duties: dict[Callable[[], Awaitable[float]], float] = {self._beat: now}
         if self._holds_lock is not None:
             duties[self._look_for_lost_workers] = now
+        duties.update({self._sweep: now, self._compare: now, self._tick: now})
         while True:
             for duty, due_at in duties.items():
                 if time.monotonic() >= due_at:
@@ -154,8 +165,12 @@ class Lifecycle:
             await self._register()
         elif found[0].is_deprecated:
             self._on_deprecated()
-        await self._on_beat(self._session)
         return self._options.heartbeat_interval
+
+    async def _compare(self) -> float:
+        began = time.monotonic()
+        await self._on_compare(self._session)
+        return pause(self._options.heartbeat_interval, time.monotonic() - began, self._alive_count)
 
     async def _tick(self) -> float:
         await self._on_tick(self._session)
@@ -166,6 +181,7 @@ class Lifecycle:
         if found.lost_count or found.requeued_count:
             logger.warning("Lost workers found count=%d tasks_given_back=%d", found.lost_count, found.requeued_count)
             self._on_work(None)
+        self._alive_count = max(1, found.alive_count)
         # The more workers there are, the less each has to look.
         return max(SHORTEST_LOOK, found.alive_count / LOOKS) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
@@ -175,8 +191,9 @@ class Lifecycle:
         except exceptions.NotSupported as error:
             logger.warning("Tasks of dead workers stay started: %s", error)
             return float("inf")
+        began = time.monotonic()
         (requeued,) = await self._session.run(query)
         if requeued:
             logger.warning("Stalled tasks given back count=%d", requeued)
             self._on_work(None)
-        return self._options.sweep_interval
+        return pause(self._options.sweep_interval, time.monotonic() - began, self._alive_count)

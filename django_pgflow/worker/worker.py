@@ -175,7 +175,7 @@ class Worker:
             on_work=self._call,
             on_deprecated=lambda: self._shutdown.request("deprecation", grace=None),
             on_tick=lambda connection: self._controls.tick(connection, self._slots.tasks()),
-            on_beat=self._compare,
+            on_compare=self._compare,
         )
         await self._lifecycle.register()
         return self._lifecycle

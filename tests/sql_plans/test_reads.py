@@ -174,6 +174,16 @@ def test_planned_when_the_history_was_short(sql: Sql, flow: None, earlier_runs: 
     assert call_all(sql) == {}
 
 
+def test_the_search_for_stalled_tasks_passes_over_what_nobody_has_claimed(sql: Sql, flow: None) -> None:
+    sql.start(FLOW, list(range(2 * LIMIT)))
+    for task in sql.claim(FLOW, 3):
+        sql.age(task, 1000)
+    watch = Watch(sql)
+    with watch("requeue_stalled_tasks"):
+        assert sql.requeue_stalled_tasks() == 3
+    assert watch.found == {}
+
+
 def test_a_scan_would_be_noticed(sql: Sql, flow: None) -> None:
     history.insert(sql.connection, FLOW, RUNS)
     watch = Watch(sql)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from django_pgflow.db.core.current import Core
+from django_pgflow.db.records import Rooms
 from tests.fixtures.sql import DEADLINE, Sessions, Sql
 
 
@@ -26,6 +28,23 @@ def test_a_stalled_task_is_queued_again(sql: Sql) -> None:
     assert (task.started_at, task.last_worker_id, task.permanently_stalled_at) == (None, None, None)
     assert (task.attempts_count, task.queued_at, task.message_id) == (1, before.queued_at, before.message_id)
     assert sql.requeue_stalled_tasks() == 0
+
+
+@pytest.mark.parametrize("way", ["exchange", "exchange with rooms", "start_tasks without a read"])
+def test_whatever_way_it_was_claimed(sql: Sql, way: str) -> None:
+    sql.define("flow", "a", timeout=60)
+    run = sql.start("flow", {})
+    if way == "start_tasks without a read":
+        message_ids = [message.msg_id for message in sql.queued_messages("flow")]
+        (task,) = sql.start_tasks("flow", message_ids, sql.worker_id)
+    elif way == "exchange":
+        (task,) = sql.exchange(["flow"])
+    else:
+        (task,) = sql.ask(Core().exchange(sql.worker_id, ["flow"], 10, rooms=Rooms(steps={"flow": {"a": 1}})))
+    assert [message.read_ct for message in sql.queued_messages("flow")] == [1]
+    sql.age(task, 95)
+    assert sql.requeue_stalled_tasks() == 1
+    assert sql.task_statuses(run.run_id, "a") == ["queued"]
 
 
 def test_its_message_is_visible_at_once(sql: Sql) -> None:

@@ -1,7 +1,7 @@
 -- Takes up to so many due messages of one flow, lowest first, hides them for the timeout of their step plus 2 seconds,
 -- and claims their tasks for a worker. A message without a task to claim is archived if its task has ended, else hidden
--- for a while, so that it does not stand in the way. Of steps with an entry in step_rooms, {"step": 2}, it takes no more
--- than that; of steps with a limit for all workers, no more than there are free places.
+-- for a while, so that it does not stand in the way. Of steps with an entry in step_rooms, {"step": 2}, it takes no
+-- more than that; of steps with a limit for all workers, no more than there are free places.
 -- Called by exchange. Locks queue rows and then tasks, but waits for neither: what others hold is passed over.
 create function django_pgflow._claim_visible(
   flow_slug text,
@@ -45,7 +45,9 @@ begin
     for v_message_id in execute format(
       $query$
         update pgmq.%1$I q
-        set vt = clock_timestamp() + make_interval(secs => coalesce($1 ->> (q.message ->> 'step_slug'), '0')::integer)
+        set
+          vt = clock_timestamp() + make_interval(secs => coalesce($1 ->> (q.message ->> 'step_slug'), '0')::integer),
+          read_ct = q.read_ct + 1
         where q.msg_id = any (array(
           select due.msg_id
           from pgmq.%1$I due

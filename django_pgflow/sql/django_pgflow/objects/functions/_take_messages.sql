@@ -73,10 +73,12 @@ begin
     execute format(
       $query$
         update pgmq.%I q
-        set vt = clock_timestamp() + case
-          when q.msg_id = any ($3) then interval '1 hour'
-          else make_interval(secs => coalesce($1 ->> (q.message ->> 'step_slug'), '0')::integer)
-        end
+        set
+          vt = clock_timestamp() + case
+            when q.msg_id = any ($3) then interval '1 hour'
+            else make_interval(secs => coalesce($1 ->> (q.message ->> 'step_slug'), '0')::integer)
+          end,
+          read_ct = q.read_ct + case when q.msg_id = any ($3) then 0 else 1 end
         where q.msg_id = any ($2 || $3)
       $query$,
       v_queue

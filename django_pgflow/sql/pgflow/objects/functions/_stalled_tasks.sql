@@ -1,6 +1,7 @@
 -- The started tasks whose timeout, and extension, ended more than 30 seconds ago, of started runs and steps.
--- Found by the messages, of which a queue holds only those of live tasks, so that no history is searched; a started
--- task without a message is found by the index on the message id.
+-- Found by the messages that were read, of which a queue holds only those of live tasks: neither the history is searched
+-- nor what waits for its first claim, which may be a million. A started task without a message is found by the index on
+-- the message id.
 -- Called by requeue_stalled_tasks. Locks nothing.
 create function pgflow._stalled_tasks()
 returns table (
@@ -23,7 +24,9 @@ begin
     order by f.flow_slug
   loop
     continue when not pgflow._hold_queue(v_flow_slug);
-    execute format('select array_agg(q.msg_id) from pgmq.%I q', pgmq.format_table_name(v_flow_slug, 'q'))
+    execute format(
+      'select array_agg(q.msg_id) from pgmq.%I q where q.read_ct > 0', pgmq.format_table_name(v_flow_slug, 'q')
+    )
     into v_message_ids;
     return query
       select t.run_id, t.step_slug, t.task_index
@@ -33,7 +36,10 @@ begin
         cross join lateral (
           select announced.*
           from pgflow.step_tasks announced
-          where announced.flow_slug = v_flow_slug and announced.message_id = given.message_id
+          where announced.flow_slug = v_flow_slug
+            and announced.message_id = given.message_id
+            and announced.status = 'started'
+            and announced.started_at < now() - interval '30 seconds'
           offset 0  -- looked up for each message, never joined by a scan
         ) as found
         union all

@@ -38,6 +38,18 @@ begin
       v_claimed.task_index, v_claimed.flow_input
     )::pgflow.step_task_record;
   end loop;
-  perform pgflow.set_vt_batch(start_tasks.flow_slug, v_message_ids, v_delays);
+  if v_message_ids <> '{}' then
+    -- They count as read, even if their ids came from elsewhere: _stalled_tasks looks at no others.
+    execute format(
+      $query$
+        update pgmq.%I as q
+        set vt = clock_timestamp() + make_interval(secs => given.delay), read_ct = greatest(q.read_ct, 1)
+        from unnest($1, $2) as given (message_id, delay)
+        where q.msg_id = given.message_id
+      $query$,
+      pgmq.format_table_name(start_tasks.flow_slug, 'q')
+    )
+    using v_message_ids, v_delays;
+  end if;
 end;
 $$;
