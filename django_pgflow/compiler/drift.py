@@ -11,6 +11,7 @@ from django_pgflow.dsl.options import Options
 
 PATTERNS = ("required_input_pattern", "forbidden_input_pattern")
 MODES = ("when_unmet", "when_exhausted")
+LIMITS = ("concurrency_limit", "concurrency_key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,10 @@ def _options(code: FlowShape, stored: FlowShape) -> Iterator[str]:
     for step in code.steps:
         if step.slug in theirs:
             yield from _option(f"step {step.slug!r}", step.options, theirs[step.slug].options, "unset")
+            for name in LIMITS:
+                mine, other = getattr(step, name), getattr(theirs[step.slug], name)
+                if mine != other:
+                    yield _difference(f"{name} of step {step.slug!r}", mine, other, "unset")
     ours = [step.slug for step in code.steps]
     if set(ours) == set(theirs) and ours != list(theirs):
         yield f"order of the steps: {', '.join(ours)} in the code, {', '.join(theirs)} in the database"

@@ -11,7 +11,7 @@ from django.db import DataError, IntegrityError, InternalError, ProgrammingError
 
 from django_pgflow import exceptions, registry
 from django_pgflow.compiler import drift, shape, statements
-from django_pgflow.compiler.shape import FlowShape
+from django_pgflow.compiler.shape import FlowShape, StepShape
 from django_pgflow.db import core
 from django_pgflow.db.core.definitions import Definitions
 from django_pgflow.db.database import Database
@@ -180,6 +180,8 @@ def _create(database: Database, code: FlowShape) -> None:
     database.run(statements.create_flow(code))
     for step in code.steps:
         database.run(definitions.add_step(code.slug, step))
+        if step.concurrency_limit is not None:
+            _set_limit(database, code.slug, step)
 
 
 def _recreate(database: Database, code: FlowShape, differing: tuple[str, ...], *, delete_runs: bool) -> None:
@@ -200,6 +202,12 @@ def _update(database: Database, code: FlowShape) -> None:
     database.run(statements.move_steps_away(code.slug))
     for index, step in enumerate(code.steps):
         database.run(statements.update_step(code.slug, index, step))
+        _set_limit(database, code.slug, step)
+
+
+def _set_limit(database: Database, flow_slug: str, step: StepShape) -> None:
+    for statement in _definitions(database).set_limit(flow_slug, step):
+        database.run(statement)
 
 
 def _tell(report: Report, using: str, verbosity: int) -> None:

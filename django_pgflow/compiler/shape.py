@@ -21,6 +21,8 @@ class StepShape:
         options: None is inherited from the flow.
         required_input_pattern, forbidden_input_pattern: JSON text of a condition, or None.
         when_unmet, when_exhausted: ``"fail"``, ``"skip"`` or ``"skip-cascade"``.
+        concurrency_limit: Tasks in the hands of all workers at a time; None for any number.
+        concurrency_key: Dotted path into the run's input, for each value at which the limit holds; None for all.
     """
 
     slug: str
@@ -31,6 +33,8 @@ class StepShape:
     forbidden_input_pattern: str | None = None
     when_unmet: str = "skip"
     when_exhausted: str = "fail"
+    concurrency_limit: int | None = None
+    concurrency_key: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,8 @@ def of(flow: FlowDefinition) -> FlowShape:
                 forbidden_input_pattern=step.conditions.forbidden,
                 when_unmet=step.conditions.when_unmet,
                 when_exhausted=step.conditions.when_exhausted,
+                concurrency_limit=step.concurrency_limit,
+                concurrency_key=step.concurrency_key,
             )
             for step in flow.steps.values()
         ),
@@ -78,6 +84,8 @@ def read(flow: dict[str, Any], steps: Iterable[dict[str, Any]]) -> FlowShape:
                 forbidden_input_pattern=step["forbidden_input_pattern"],
                 when_unmet=step["when_unmet"],
                 when_exhausted=step["when_exhausted"],
+                concurrency_limit=step["concurrency_limit"],
+                concurrency_key=step["concurrency_key"],
             )
             for step in steps
         ),

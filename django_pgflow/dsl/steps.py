@@ -32,6 +32,9 @@ class StepOptions(TypedDict, total=False):
             ``PGFLOW["EXECUTORS"]``.
         atomic: Whether the handler's writes and the completion of its task are one commit; by default as the flow says.
         worker_concurrency: Tasks of the step that one worker process has in hand at a time, at most.
+        concurrency_limit: Tasks of the step that all workers together have in hand at a time, at most.
+        concurrency_key: Dotted path into the run's input, ``"customer.id"``: the limit holds for each value there, of
+            which a missing one is one.
     """
 
     slug: str
@@ -48,6 +51,8 @@ class StepOptions(TypedDict, total=False):
     executor: str | None
     atomic: bool | None
     worker_concurrency: int | None
+    concurrency_limit: int | None
+    concurrency_key: str | None
 
 
 class MapOptions(StepOptions, total=False):
@@ -75,6 +80,8 @@ class Step(Generic[P, R]):
         executor: Where the handler runs; None for the default.
         atomic: Whether the handler's writes and the completion of its task are one commit.
         worker_concurrency: Tasks of the step in one worker process, at most; None for any number.
+        concurrency_limit: Tasks of the step in all workers, at most; None for any number.
+        concurrency_key: Dotted path into the run's input, for each value at which the limit holds; None for all.
         signature: What the handler asks for.
         location: ``"file:line"`` of the handler.
     """
@@ -96,6 +103,8 @@ class Step(Generic[P, R]):
     location: str
     atomic: bool = False
     worker_concurrency: int | None = None
+    concurrency_limit: int | None = None
+    concurrency_key: str | None = None
 
     def __post_init__(self) -> None:
         """Take over name and docstring of the function, so that tools see through to it."""
@@ -292,6 +301,10 @@ def make(
         worker_concurrency=options.read_count(
             "worker_concurrency", given.get("worker_concurrency"), owner=owner, location=place
         ),
+        concurrency_limit=options.read_count(
+            "concurrency_limit", given.get("concurrency_limit"), owner=owner, location=place
+        ),
+        concurrency_key=_concurrency_key(given.get("concurrency_key"), given.get("concurrency_limit"), owner, place),
     )
 
 
@@ -308,6 +321,21 @@ def _atomic(value: Any, signature: signatures.Signature, owner: str, place: str)
             check_id="pgflow.E017",
         )
     return bool(value)
+
+
+def _concurrency_key(path: Any, limit: Any, owner: str, place: str) -> str | None:
+    """Return the path of a key, of which the database asks nothing but that it has names, joined by dots."""
+    if path is None:
+        return None
+    if not isinstance(path, str) or not all(path.split(".")):
+        problem = 'give a dotted path into the run\'s input, as in concurrency_key="customer.id".'
+    elif limit is None:
+        problem = "it goes with concurrency_limit=, the number of tasks at a time for each value of the key."
+    else:
+        return path
+    raise exceptions.FlowDefinitionError(
+        f"concurrency_key={path!r} of {owner}: {problem}", location=place, check_id="pgflow.E012"
+    )
 
 
 def _exceptions(named: Any, owner: str, place: str) -> tuple[type[BaseException], ...]:

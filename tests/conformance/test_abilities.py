@@ -154,6 +154,28 @@ class Step:
     forbidden_input_pattern = None
     when_unmet = "skip"
     when_exhausted = "fail"
+    concurrency_limit: int | None = None
+    concurrency_key: str | None = None
+
+
+class LimitedStep(Step):
+    required_input_pattern = None
+    concurrency_limit = 2
+
+
+def test_limits_for_all_workers_are_refused_by_name(foreign: Foreign) -> None:
+    foreign.define("flow", "a")
+    definitions = definitions_for(foreign.found)
+    with pytest.raises(
+        exceptions.NotSupported, match="concurrency_limit= of step 'b' needs the core that django-pgflow"
+    ):
+        definitions.add_step("flow", LimitedStep())
+    with pytest.raises(
+        exceptions.NotSupported, match="concurrency_limit= of step 'b' needs the core that django-pgflow"
+    ):
+        definitions.set_limit("flow", LimitedStep())
+    assert definitions.set_limit("flow", Step()) == []
+    assert [step["concurrency_limit"] for step in foreign.ask(definitions.steps(["flow"]))] == [None]
 
 
 def test_conditions_are_written_or_refused_by_name(foreign: Foreign) -> None:

@@ -9,6 +9,8 @@ from django_pgflow import exceptions
 from django_pgflow.db.capabilities import Capabilities
 from django_pgflow.db.query import Query
 
+OUR_CORE = "the core that django-pgflow installs into a database without pgflow"
+
 
 class Step(Protocol):
     """A step as ``compiler.shape`` has it."""
@@ -29,11 +31,26 @@ class Step(Protocol):
     def when_unmet(self) -> str: ...
     @property
     def when_exhausted(self) -> str: ...
+    @property
+    def concurrency_limit(self) -> int | None: ...
+    @property
+    def concurrency_key(self) -> str | None: ...
 
 
 class Definitions:
-    """pgflow 0.14 and our own core: steps have conditions."""
+    """Our own core: steps have conditions, and limits for all workers."""
 
+    LIMITS = """
+                  (
+                    select l.max_count
+                    from django_pgflow.concurrency_limits l
+                    where l.flow_slug = s.flow_slug and l.step_slug = s.step_slug
+                  ) as concurrency_limit,
+                  (
+                    select nullif(array_to_string(l.key_path, '.'), '')
+                    from django_pgflow.concurrency_limits l
+                    where l.flow_slug = s.flow_slug and l.step_slug = s.step_slug
+                  ) as concurrency_key"""
     CONDITIONS = "s.required_input_pattern::text, s.forbidden_input_pattern::text, s.when_unmet, s.when_exhausted"
     PARAMETERS = (
         ", required_input_pattern => %(required_input_pattern)s::jsonb"
@@ -50,6 +67,7 @@ class Definitions:
             sql=f"""
                 select s.flow_slug, s.step_slug, s.step_type,
                   s.opt_max_attempts, s.opt_base_delay, s.opt_timeout, s.opt_start_delay, {self.CONDITIONS},
+                  {self.LIMITS.strip()},
                   array(
                     select d.dep_slug
                     from pgflow.deps d
@@ -93,6 +111,27 @@ class Definitions:
             read=lambda row: None,
         )
 
+    def set_limit(self, flow_slug: str, step: Step) -> list[Query[None]]:
+        """Say how many tasks of a step all workers may have in hand at a time, or that there is no limit.
+
+        Raises:
+            NotSupported: There is a limit, and the core cannot keep it.
+        """
+        return [
+            Query(
+                sql="select django_pgflow.set_concurrency_limit("
+                "flow_slug => %(flow_slug)s, step_slug => %(step_slug)s, "
+                "max_count => %(max_count)s::integer, key_path => %(key_path)s::text[])",
+                params={
+                    "flow_slug": flow_slug,
+                    "step_slug": step.slug,
+                    "max_count": step.concurrency_limit,
+                    "key_path": step.concurrency_key.split(".") if step.concurrency_key else [],
+                },
+                read=lambda row: None,
+            )
+        ]
+
     def delete_flow_and_data(self, flow_slug: str) -> Query[None]:
         """Delete a flow with all its runs and its queue.
 
@@ -106,7 +145,27 @@ class Definitions:
         )
 
 
-class DefinitionsV013(Definitions):
+class DefinitionsV014(Definitions):
+    """pgflow 0.14: nothing limits what all workers do together."""
+
+    LIMITS = "null::integer as concurrency_limit, null::text as concurrency_key"
+
+    def add_step(self, flow_slug: str, step: Step) -> Query[None]:
+        """Do as our own core does, and refuse a step with a limit."""
+        self._refuse_limit(step)
+        return super().add_step(flow_slug, step)
+
+    def set_limit(self, flow_slug: str, step: Step) -> list[Query[None]]:
+        """Refuse a limit; none is none."""
+        self._refuse_limit(step)
+        return []
+
+    def _refuse_limit(self, step: Step) -> None:
+        if step.concurrency_limit is not None:
+            raise exceptions.NotSupported(f"concurrency_limit= of step {step.slug!r}", OUR_CORE, self.name)
+
+
+class DefinitionsV013(DefinitionsV014):
     """pgflow 0.10 to 0.13: steps have no conditions yet, and no step is ever skipped."""
 
     CONDITIONS = (
@@ -137,6 +196,8 @@ class DefinitionsV07(DefinitionsV013):
 
 def definitions_for(found: Capabilities) -> Definitions:
     """Return what fits a database."""
-    if found.has_conditions:
+    if found.is_ours or not found.is_installed:
         return Definitions(found.version_name)
+    if found.has_conditions:
+        return DefinitionsV014(found.version_name)
     return (DefinitionsV013 if found.has_compilation else DefinitionsV07)(found.version_name)

@@ -10,6 +10,7 @@ from uuid import UUID
 from django_pgflow import exceptions
 from django_pgflow.db.capabilities import Capabilities
 from django_pgflow.db.core.current import Core
+from django_pgflow.db.core.definitions import OUR_CORE
 from django_pgflow.db.query import Query
 from django_pgflow.db.records import (
     ANY_ROOM,
@@ -21,8 +22,6 @@ from django_pgflow.db.records import (
     Rooms,
     TaskReport,
 )
-
-OUR_CORE = "the core that django-pgflow installs into a database without pgflow"
 
 BRIDGE = 30
 """Seconds that a message is hidden between reading it and starting its task."""

@@ -1,5 +1,5 @@
 -- Decides which of some messages of one flow may be claimed besides those that are being claimed already, at most so
--- many, lowest first: those of steps without a limit, and of limited ones as many as there are free places for each key.
+-- many, lowest first: those of steps without a limit, and of limited ones as many as each key has free places.
 -- Returns these; those that wait for a place; and the steps of those that somebody else decides at this moment. What is
 -- in none of them is beyond the quantity. Notes admitted and waiting tasks.
 -- Two sessions that count the places of one key one after the other would both find the last one free; so a key is
@@ -25,15 +25,16 @@ declare
   v_step_slugs text[];
   v_task_indexes integer[];
   v_keys text[];
-  v_locked_slugs text[];
+  v_max_counts integer[];
   v_locked_keys text[];
   v_places integer[];
 begin
   -- The tasks among them that a limit can hold up.
   select
     array_agg(t.message_id), array_agg(t.run_id), array_agg(t.step_slug), array_agg(t.task_index),
-    array_agg(django_pgflow._limit_key(r.input, l.key_path))
-  into v_message_ids, v_run_ids, v_step_slugs, v_task_indexes, v_keys
+    array_agg(django_pgflow._limit_key(_admit.flow_slug, t.step_slug, r.input, l.key_path)),
+    array_agg(l.max_count)
+  into v_message_ids, v_run_ids, v_step_slugs, v_task_indexes, v_keys, v_max_counts
   from unnest(_admit.message_ids) as given (message_id)
   cross join lateral (
     select queued.message_id, queued.run_id, queued.step_slug, queued.task_index
@@ -46,45 +47,36 @@ begin
   join django_pgflow.concurrency_limits l on l.flow_slug = _admit.flow_slug and l.step_slug = t.step_slug
   join pgflow.runs r on r.run_id = t.run_id;
 
-  select array_agg(k.step_slug), array_agg(k.key), count(*)
-  into v_locked_slugs, v_locked_keys, keys_count
+  select array_agg(k.key), array_agg(k.max_count), count(*)
+  into v_locked_keys, v_places, keys_count
   from (
-    select distinct limited.step_slug, limited.key
-    from unnest(v_step_slugs, v_keys) as limited (step_slug, key)
-    order by limited.step_slug, limited.key
+    select distinct limited.key, limited.max_count
+    from unnest(v_keys, v_max_counts) as limited (key, max_count)
+    order by limited.key
   ) as k
-  where pg_try_advisory_xact_lock(
-    hashtextextended(format('django_pgflow.limit %s %s %s', _admit.flow_slug, k.step_slug, k.key), 0)
-  );
+  where pg_try_advisory_xact_lock(hashtextextended('django_pgflow.limit ' || k.key, 0));
 
   -- A statement of its own: it sees what those have committed who had the locks before.
-  select
-    array_agg(
-      l.max_count - django_pgflow._places_taken(_admit.flow_slug, k.step_slug, k.key, _admit.claiming_ids)
-      order by k.position
-    )
-  into v_places
-  from unnest(v_locked_slugs, v_locked_keys) with ordinality as k (step_slug, key, position)
-  left join django_pgflow.concurrency_limits l on l.flow_slug = _admit.flow_slug and l.step_slug = k.step_slug;
+  v_places := array(
+    select k.max_count - django_pgflow._places_taken(k.key, _admit.claiming_ids)
+    from unnest(v_locked_keys, v_places) with ordinality as k (key, max_count, position)
+    order by k.position
+  );
 
   with judged as (
     select
       given.message_id,
       limited.step_slug,
       case
-        when limited.message_id is null or k.is_unlimited then 'free'
-        when k.places is null then 'passed'
-        when row_number() over (partition by limited.step_slug, limited.key order by given.message_id) <= k.places
-          then 'free'
+        when limited.message_id is null then 'free'
+        when k.key is null then 'passed'
+        when row_number() over (partition by limited.key order by given.message_id) <= k.places then 'free'
         else 'waiting'
       end as verdict
     from unnest(_admit.message_ids) as given (message_id)
     left join unnest(v_message_ids, v_step_slugs, v_keys) as limited (message_id, step_slug, key)
       on limited.message_id = given.message_id
-    left join (
-      select known.step_slug, known.key, known.places, known.places is null as is_unlimited
-      from unnest(v_locked_slugs, v_locked_keys, v_places) as known (step_slug, key, places)
-    ) as k on k.step_slug = limited.step_slug and k.key = limited.key
+    left join unnest(v_locked_keys, v_places) as k (key, places) on k.key = limited.key
   )
   select
     (array_agg(j.message_id order by j.message_id) filter (where j.verdict = 'free'))[1:_admit.quantity],

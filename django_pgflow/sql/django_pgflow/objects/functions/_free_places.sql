@@ -10,8 +10,6 @@ language plpgsql
 set search_path to ''
 as $$
 declare
-  v_flow_slugs text[];
-  v_step_slugs text[];
   v_keys text[];
 begin
   with freed as (
@@ -21,13 +19,11 @@ begin
     where l.run_id = reported.run_id
       and l.step_slug = reported.step_slug
       and l.task_index = reported.task_index
-    returning l.flow_slug, l.step_slug, l.key
+    returning l.key
   )
-  select array_agg(f.flow_slug), array_agg(f.step_slug), array_agg(f.key)
-  into v_flow_slugs, v_step_slugs, v_keys
-  from freed f;
+  select array_agg(f.key) into v_keys from freed f;
   if v_keys is not null then
-    perform django_pgflow._wake_waiting(v_flow_slugs, v_step_slugs, v_keys);
+    perform django_pgflow._wake_waiting(v_keys);
   end if;
 end;
 $$;

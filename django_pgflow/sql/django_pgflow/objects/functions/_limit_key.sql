@@ -1,7 +1,9 @@
--- The value in a run's input for which a limit holds, as text: JSON; empty if it is missing, or if there is no key.
--- A long one is named by its hash.
+-- Names what a limit counts for: the step, and the value at a path of the run's input, as JSON. Nothing stands for a
+-- value that is missing, or if there is no path; a long one is named by its hash.
 -- Called by _admit and set_concurrency_limit.
 create function django_pgflow._limit_key(
+  flow_slug text,
+  step_slug text,
   input jsonb,
   key_path text[]
 )
@@ -11,12 +13,12 @@ immutable
 set search_path to ''
 as $$
 declare
-  v_key text;
+  v_value text := '';
 begin
-  if _limit_key.key_path = '{}' then
-    return '';
+  if _limit_key.key_path <> '{}' then
+    v_value := coalesce((_limit_key.input #> _limit_key.key_path)::text, '');
   end if;
-  v_key := coalesce((_limit_key.input #> _limit_key.key_path)::text, '');
-  return case when length(v_key) > 200 then md5(v_key) else v_key end;
+  return _limit_key.flow_slug || '.' || _limit_key.step_slug || ':'
+    || case when length(v_value) > 200 then md5(v_value) else v_value end;
 end;
 $$;

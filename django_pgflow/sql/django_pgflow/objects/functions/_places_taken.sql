@@ -1,9 +1,7 @@
--- How many tasks of a limited step are in the hands of workers, for one value of its key. Their status says so, and no
+-- How many places of a limit are taken: by tasks that are in the hands of workers. Their status says so, and no
 -- counter: it cannot be wrong after a crash. Tasks that the caller is about to claim count, too.
 -- Called by _admit, for a key that it has locked, and by _wake_waiting. Locks nothing.
 create function django_pgflow._places_taken(
-  flow_slug text,
-  step_slug text,
   key text,
   claiming_ids bigint[] default '{}'
 )
@@ -13,14 +11,16 @@ set search_path to ''
 as $$
 begin
   return (
+    -- Found by themselves: joined, they could be looked for in the order of another index, all of them.
+    with admitted as materialized (
+      select a.run_id, a.step_slug, a.task_index, a.message_id
+      from django_pgflow.limited_tasks a
+      where a.key = _places_taken.key and a.is_admitted
+    )
     select count(*)::integer
-    from django_pgflow.limited_tasks a
+    from admitted a
     join pgflow.step_tasks t on t.run_id = a.run_id and t.step_slug = a.step_slug and t.task_index = a.task_index
-    where a.flow_slug = _places_taken.flow_slug
-      and a.step_slug = _places_taken.step_slug
-      and a.key = _places_taken.key
-      and a.is_admitted
-      and (t.status = 'started' or a.message_id = any (_places_taken.claiming_ids))
+    where t.status = 'started' or a.message_id = any (_places_taken.claiming_ids)
   );
 end;
 $$;

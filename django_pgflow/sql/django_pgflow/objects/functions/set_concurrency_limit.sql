@@ -11,6 +11,12 @@ create function django_pgflow.set_concurrency_limit(
 returns void
 language plpgsql
 set search_path to ''
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set join_collapse_limit to 1
+set jit to off
 as $$
 #variable_conflict use_column
 declare
@@ -28,12 +34,20 @@ begin
     on conflict on constraint concurrency_limits_pkey do update
       set max_count = excluded.max_count, key_path = excluded.key_path;
     update django_pgflow.limited_tasks t
-    set key = django_pgflow._limit_key(r.input, set_concurrency_limit.key_path)
-    from pgflow.runs r
-    where t.flow_slug = set_concurrency_limit.flow_slug
-      and t.step_slug = set_concurrency_limit.step_slug
-      and r.run_id = t.run_id
-      and t.key <> django_pgflow._limit_key(r.input, set_concurrency_limit.key_path);
+    set key = judged.key
+    from (
+      select
+        l.run_id, l.step_slug, l.task_index,
+        django_pgflow._limit_key(l.flow_slug, l.step_slug, r.input, set_concurrency_limit.key_path) as key
+      from django_pgflow.limited_tasks l
+      join pgflow.runs r on r.run_id = l.run_id
+      where l.flow_slug = set_concurrency_limit.flow_slug
+        and l.step_slug = set_concurrency_limit.step_slug
+    ) as judged
+    where t.run_id = judged.run_id
+      and t.step_slug = judged.step_slug
+      and t.task_index = judged.task_index
+      and t.key <> judged.key;
   end if;
 
   v_keys := array(
@@ -44,11 +58,7 @@ begin
       and not t.is_admitted
   );
   if v_keys <> '{}' then
-    perform django_pgflow._wake_waiting(
-      array_fill(set_concurrency_limit.flow_slug, array[cardinality(v_keys)]),
-      array_fill(set_concurrency_limit.step_slug, array[cardinality(v_keys)]),
-      v_keys
-    );
+    perform django_pgflow._wake_waiting(v_keys);
   end if;
 end;
 $$;

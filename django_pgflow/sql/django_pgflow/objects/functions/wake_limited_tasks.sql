@@ -1,6 +1,6 @@
--- Wakes waiting tasks of limited steps wherever places are free although nobody reported anything: runs were cancelled,
--- workers were lost, a task began to wait at the very moment in which a place was given up. Drops rows of admitted tasks
--- that have ended or were given back.
+-- Wakes waiting tasks of limited steps wherever places are free although nobody reported anything: runs were
+-- cancelled, workers were lost, a task began to wait at the very moment in which a place was given up. Drops rows of
+-- admitted tasks that have ended or were given back.
 -- Called by requeue_lost_tasks, about four times a second. Locks as _wake_waiting.
 create function django_pgflow.wake_limited_tasks()
 returns void
@@ -14,19 +14,24 @@ set join_collapse_limit to 1
 set jit to off
 as $$
 declare
-  v_flow_slugs text[];
-  v_step_slugs text[];
   v_keys text[];
 begin
   if not exists (select from django_pgflow.limited_tasks) then
     return;
   end if;
 
-  delete from django_pgflow.limited_tasks d
-  using (
+  with admitted as materialized (
     select a.run_id, a.step_slug, a.task_index
     from django_pgflow.limited_tasks a
     where a.is_admitted
+  )
+  delete from django_pgflow.limited_tasks d
+  using (
+    select l.run_id, l.step_slug, l.task_index
+    from admitted a
+    join django_pgflow.limited_tasks l
+      on l.run_id = a.run_id and l.step_slug = a.step_slug and l.task_index = a.task_index
+    where l.is_admitted
       and not exists (
         select from pgflow.step_tasks t
         where t.run_id = a.run_id
@@ -34,7 +39,7 @@ begin
           and t.task_index = a.task_index
           and t.status = 'started'
       )
-    for update skip locked
+    for update of l skip locked
   ) as gone
   where d.run_id = gone.run_id
     and d.step_slug = gone.step_slug
@@ -43,29 +48,26 @@ begin
   -- From each key to the next one in the index, so that it does not matter how many tasks wait for one.
   with recursive keys as (
     (
-      select w.flow_slug, w.step_slug, w.key
+      select w.key
       from django_pgflow.limited_tasks w
       where not w.is_admitted
-      order by w.flow_slug, w.step_slug, w.key
+      order by w.key
       limit 1
     )
     union all
-    select following.flow_slug, following.step_slug, following.key
+    select following.key
     from keys k
     cross join lateral (
-      select w.flow_slug, w.step_slug, w.key
+      select w.key
       from django_pgflow.limited_tasks w
-      where not w.is_admitted
-        and (w.flow_slug, w.step_slug, w.key) > (k.flow_slug, k.step_slug, k.key)
-      order by w.flow_slug, w.step_slug, w.key
+      where w.key > k.key and not w.is_admitted
+      order by w.key
       limit 1
     ) as following
   )
-  select array_agg(k.flow_slug), array_agg(k.step_slug), array_agg(k.key)
-  into v_flow_slugs, v_step_slugs, v_keys
-  from keys k;
+  select array_agg(k.key) into v_keys from keys k;
   if v_keys is not null then
-    perform django_pgflow._wake_waiting(v_flow_slugs, v_step_slugs, v_keys);
+    perform django_pgflow._wake_waiting(v_keys);
   end if;
 end;
 $$;

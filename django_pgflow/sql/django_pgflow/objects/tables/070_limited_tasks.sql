@@ -7,15 +7,15 @@ create table django_pgflow.limited_tasks (
   step_slug text not null,
   task_index integer not null,
   flow_slug text not null,
+  -- What the limit counts for: "flow.step:", and behind it the value of the key, if there is one.
   key text not null,
   message_id bigint not null,
   is_admitted boolean not null,
   constraint limited_tasks_pkey primary key (run_id, step_slug, task_index)
 );
 
--- Counting what has a place.
-create index idx_limited_tasks_admitted on django_pgflow.limited_tasks (flow_slug, step_slug, key)
-where is_admitted;
+-- Counting what has a place. Conditions on the key alone leave the planner no other choice, however small the table was
+-- when it made its plan.
+create index idx_limited_tasks_admitted on django_pgflow.limited_tasks (key) where is_admitted;
 -- Who waits, in the order of the queue.
-create index idx_limited_tasks_waiting on django_pgflow.limited_tasks (flow_slug, step_slug, key, message_id)
-where not is_admitted;
+create index idx_limited_tasks_waiting on django_pgflow.limited_tasks (key, message_id) where not is_admitted;
