@@ -29,7 +29,7 @@ ENTRANCES = {
 LEAVES = {
     "_archive_messages", "_delay_messages", "_dependency_outputs", "_emit_runs", "_emit_steps", "_message",
     "_failed_by_condition", "_note_waiting", "_retry_delay", "_set_aside", "_unmet_steps",
-    "notify_queued", "set_vt_batch", "_delay_runs",
+    "notify_queued", "set_vt_batch", "_delay_runs", "_limit_key", "_places_taken",
 }  # fmt: skip
 """Called from nearly everywhere, or deciding nothing: told of in the text."""
 
