@@ -33,6 +33,8 @@ LONGEST_PAUSE = 600.0
 """Seconds between two times of such a duty that are not exceeded on that account."""
 BEATS_MISSED = 4
 """Signs of life that a worker without a lock misses before it counts as lost."""
+FAREWELL = 2.0
+"""Seconds that a worker which ends tries to connect, in order to say so."""
 LONG_SILENCE = 60
 """Seconds of silence after which a worker counts as lost although it has its lock: it may be frozen, or cut off."""
 
@@ -121,10 +123,13 @@ class Lifecycle:
     async def unregister(self) -> None:
         """Note in the worker's row that it has ended; not worth waiting for a database that is gone."""
         try:
+            if not self._session.connected:  # it was about to connect anew
+                async with asyncio.timeout(FAREWELL):
+                    await self._session.connect()
             await self._session.run(self._core.mark_worker_stopped(self._worker_id))
             if self._options.listen:
                 await self._session.run(maintenance.forget_waiting(self._worker_id))
-        except (session.ConnectionLost, psycopg.Error) as error:
+        except (session.ConnectionLost, psycopg.Error, TimeoutError) as error:
             logger.warning("Worker's end not noted: %s", session.one_line(error.__cause__ or error))
 
     async def _register(self) -> None:

@@ -138,7 +138,7 @@ class Worker:
             for one in background:
                 one.cancel()
             await asyncio.wait(background)
-            if self._lifecycle is not None and other.connected:
+            if self._lifecycle is not None and (connection.connected or other.connected):
                 await self._lifecycle.unregister()
             await connection.close()
             await other.close()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections import Counter
 
 import pytest
 
-from tests.acceptance.conftest import ended, start, task_rows
+from tests.acceptance.conftest import ended, output, start, task_rows
+from tests.acceptance.gates import Gate, settings
 from tests.fixtures.worker import eventually, query
 
 pytestmark = pytest.mark.acceptance
@@ -86,16 +88,45 @@ def test_until_idle_waits_for_retries(start_worker):
     assert "Task failed, will be retried" in worker.log
 
 
-def test_a_killed_workers_task_is_done_by_another(start_worker, ledger):
-    worker = start_worker("acc_slow")
-    run_id = start("acc_slow", [30.0])
-    eventually(ledger, "the task to begin")
-    worker.send(signal.SIGKILL)
-    worker.wait()
-    query(
-        "update pgflow.step_tasks set queued_at = queued_at - interval '1 hour', "
-        "started_at = started_at - interval '1 hour', input = '0'"
+def test_tasks_that_wait_for_a_slot_are_given_back_at_once(start_worker, tmp_path):
+    gate = Gate(tmp_path / "gate")
+    arguments = ["acc_gated", "--concurrency", "2", "--grace", "60"]
+    worker = start_worker(*arguments, **settings())
+    # Quick ones first: where tasks end fast, others are claimed ahead.
+    run_id = start("acc_gated", [""] * 300 + [str(gate)] * 20)
+    eventually(lambda: len(gate.lines()) == 2, "two tasks to begin")
+    worker.send(signal.SIGTERM)
+    eventually(
+        lambda: query("select count(*) from pgflow.step_tasks where status = 'started'") == [(2,)],
+        "the others to be given back",
     )
-    other = start_worker("acc_slow", TEST_PGFLOW=json.dumps({"WORKER": {"sweep_interval": 0.2}}))
-    assert ended(run_id).status == "completed"
-    assert "Stalled tasks given back count=1" in other.log
+    assert worker.process.poll() is None, "it still runs two"
+    gate.open()
+    assert worker.wait() == 0
+    assert Counter(row[2:] for row in task_rows(run_id)) == {("completed", 1): 302, ("queued", 0): 18}
+
+    start_worker(*arguments, **settings())
+    assert output(run_id) == {"wait": list(range(320))}
+    assert {row[2:] for row in task_rows(run_id)} == {("completed", 1)}
+    assert len(gate.lines()) == 20
+
+
+def test_the_first_signal_of_a_worker_with_nothing_to_do_ends_it(start_worker):
+    worker = start_worker("acc_slow", "--grace", "3600")
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert query("select stopped_at is not null from pgflow.workers") == [(True,)]
+
+
+def test_what_a_worker_gave_back_when_it_ended_is_nobodys_loss(start_worker, tmp_path):
+    gate = Gate(tmp_path / "gate")
+    worker, other = (start_worker("acc_gated", "--concurrency", "1", "--grace", "0", **settings()) for _ in range(2))
+    run_id = start("acc_gated", [str(gate)] * 2)
+    eventually(lambda: len(gate.lines()) == 2, "both tasks to begin")
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    gate.open()
+    assert output(run_id) == {"wait": [0, 1]}
+    assert {row[2:] for row in task_rows(run_id)} == {("completed", 1)}
+    assert query("select sum(requeued_count) from pgflow.step_tasks") == [(0,)]
+    assert "Lost workers found" not in other.log
