@@ -81,6 +81,10 @@ bench-peers: $(VENV)/.installed-dev ## measure beside other libraries (ARGS="cel
 bench-sql: $(VENV)/.installed-dev ## measure what a task costs the database (ARGS="--small --write")
 	@$(BIN)/python -m tests.benchmarks.sql $(ARGS)
 
+.PHONY: bench-scaling
+bench-scaling: $(VENV)/.installed-dev ## measure what many workers, long queues and history cost the database (ARGS="--small --write")
+	@$(BIN)/python -m tests.benchmarks.scaling $(ARGS)
+
 .PHONY: bench-profile
 bench-profile: $(VENV)/.installed-dev ## show where a task's time goes (ARGS="--tasks 20000 --map --sync --functions")
 	@$(BIN)/python -m tests.benchmarks.profile $(ARGS)
