@@ -11,7 +11,7 @@ from tests.benchmarks import history
 from tests.fixtures.sql import Sql, completed, json
 
 FLOW = "plans"
-TABLES = ("runs", "step_tasks", "limited_tasks", "concurrency_limits")
+TABLES = ("runs", "step_tasks", "limited_tasks", "concurrency_limits", f"q_{FLOW}")
 RUNS = 5_000
 """Finished runs."""
 WAITING = 1_500

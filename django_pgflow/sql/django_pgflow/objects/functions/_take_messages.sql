@@ -1,4 +1,4 @@
--- Takes up to so many due messages of one flow, lowest first, and hides them for the timeout of their step plus 2
+-- Takes up to so many due messages of one flow, oldest first, and hides them for the timeout of their step plus 2
 -- seconds; of each step no more than the worker has room for (any, without an entry in step_rooms), and no more than
 -- there are free places, if it is limited. Messages that must wait for a place are hidden for an hour: they are woken.
 -- Called by _claim_visible in place of its one statement, where there are such steps; it holds the queue. Locks queue
@@ -38,17 +38,23 @@ begin
         from (
           select q.msg_id, coalesce(q.message ->> 'step_slug', '') as step_slug
           from pgmq.%I q
-          where q.vt <= clock_timestamp()
+          where q.vt <= $3
             and coalesce(q.message ->> 'step_slug', '') <> all ($1)
-          order by q.msg_id
+          order by q.%I
           limit $2
           for update skip locked
         ) as due
       $query$,
-      v_queue
+      v_queue,
+      -- By the index of the times where many may be hidden in front: those that are woken have the time back at which
+      -- they were queued.
+      case when _take_messages.is_limited then 'vt' else 'msg_id' end
     )
     into v_due_ids, v_due_slugs
-    using array(select room.key from jsonb_each_text(v_rooms) as room where room.value::integer <= 0), v_batch;
+    using
+      array(select room.key from jsonb_each_text(v_rooms) as room where room.value::integer <= 0),
+      v_batch,
+      clock_timestamp();
     exit when v_due_ids is null;
 
     select array_agg(placed.message_id)

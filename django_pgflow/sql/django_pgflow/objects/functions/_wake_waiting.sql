@@ -74,7 +74,7 @@ begin
     execute format(
       $query$
         update pgmq.%1$I q
-        set vt = clock_timestamp()
+        set vt = least(q.enqueued_at, clock_timestamp())
         where q.msg_id = any (array(
           select hidden.msg_id
           from pgmq.%1$I hidden
