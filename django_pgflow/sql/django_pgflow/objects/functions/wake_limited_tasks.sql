@@ -14,6 +14,7 @@ set join_collapse_limit to 1
 set jit to off
 as $$
 declare
+  v_taken jsonb;
   v_keys text[];
 begin
   if not exists (select from django_pgflow.limited_tasks) then
@@ -45,27 +46,47 @@ begin
     and d.step_slug = gone.step_slug
     and d.task_index = gone.task_index;
 
+  -- Counted for all keys together: one by one it would take most of the time.
+  with admitted as materialized (
+    select a.key, a.run_id, a.step_slug, a.task_index
+    from django_pgflow.limited_tasks a
+    where a.is_admitted
+  ),
+  taken as (
+    select a.key, count(*) as places
+    from admitted a
+    join pgflow.step_tasks t on t.run_id = a.run_id and t.step_slug = a.step_slug and t.task_index = a.task_index
+    where t.status = 'started'
+    group by a.key
+  )
+  select coalesce(jsonb_object_agg(t.key, t.places), '{}') into v_taken from taken t;
+
   -- From each key to the next one in the index, so that it does not matter how many tasks wait for one.
   with recursive keys as (
     (
-      select w.key
+      select w.key, w.flow_slug, w.step_slug
       from django_pgflow.limited_tasks w
       where not w.is_admitted
       order by w.key
       limit 1
     )
     union all
-    select following.key
+    select following.key, following.flow_slug, following.step_slug
     from keys k
     cross join lateral (
-      select w.key
+      select w.key, w.flow_slug, w.step_slug
       from django_pgflow.limited_tasks w
       where w.key > k.key and not w.is_admitted
       order by w.key
       limit 1
     ) as following
   )
-  select array_agg(k.key) into v_keys from keys k;
+  select array_agg(k.key)
+  into v_keys
+  from keys k
+  left join django_pgflow.concurrency_limits l on l.flow_slug = k.flow_slug and l.step_slug = k.step_slug
+  where l.max_count is null
+    or l.max_count > coalesce((v_taken ->> k.key)::integer, 0);
   if v_keys is not null then
     perform django_pgflow._wake_waiting(v_keys);
   end if;
