@@ -49,6 +49,11 @@ def pause(interval: float, took: float, workers: int) -> float:
     return max(interval, min(took * workers / SHARE, LONGEST_PAUSE))
 
 
+def silence(interval: float, *, holds_lock: bool) -> int:
+    """Return the seconds without a sign of life, which is given at this interval, after which a worker is lost."""
+    return max(LONG_SILENCE if holds_lock else 10, round(BEATS_MISSED * interval))
+
+
 class Lifecycle:
     """Registers the worker, then beats, listens and sweeps on a connection of its own until it is cancelled.
 
@@ -96,7 +101,7 @@ class Lifecycle:
             version=__version__,
             concurrency=options.concurrency,
             holds_lock=bool(holds_lock),
-            silence=LONG_SILENCE if holds_lock else max(10, round(BEATS_MISSED * options.heartbeat_interval)),
+            silence=silence(options.heartbeat_interval, holds_lock=bool(holds_lock)),
         )
 
     async def register(self) -> None:
