@@ -37,7 +37,7 @@ class WorkerSettings:
     grace: float = 30.0
     """Seconds that running tasks get to end after the first SIGTERM or SIGINT."""
     sweep_interval: float = 15.0
-    """Seconds between two searches for tasks of dead workers."""
+    """Seconds between two searches for stalled tasks."""
     listen: bool = True
     """Whether to LISTEN for new work; polling remains in either case."""
     flow_concurrency: Mapping[str, int] = field(default_factory=dict)

@@ -19,7 +19,7 @@ class WorkerOptions:
         poll_interval: Seconds between two looks at the queues while nothing happens, at most.
         heartbeat_interval: Seconds between two signs of life.
         grace: Seconds that running tasks get to end after the first signal.
-        sweep_interval: Seconds between two searches for tasks of dead workers.
+        sweep_interval: Seconds between two searches for stalled tasks.
         listen: Whether to LISTEN for new work.
         until_idle: Whether to end once no run of the served flows has a task left that is queued or running.
         flow_concurrency: Tasks in hand at a time, at most, of some flows, by slug; in place of what the flows say.
