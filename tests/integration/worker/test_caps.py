@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 from django.core.management import CommandError, call_command
 
+from django_pgflow import compiler
 from tests.fixtures.worker import eventually, query
 from tests.integration.worker.conftest import ended
 
@@ -30,9 +31,11 @@ class Gauge:
                 self.now[name] += 1
                 self.most[name] = max(self.most[name], self.now[name])
         time.sleep(0.01)
-        yield
-        with self._lock:
-            self.now.subtract(names)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.now.subtract(names)
 
 
 @pytest.fixture
@@ -93,8 +96,6 @@ def test_a_step_has_no_more_tasks_than_its_cap_and_does_not_hold_up_those_behind
     flow = make_flow()
     flow.map(worker_concurrency=2)(each_narrow)
     flow.map(each_wide)
-    from django_pgflow import compiler
-
     compiler.sync({flow.slug: flow}, using="default", verbosity=0)
     run = flow.start(list(range(40)))
     run_worker(flow, concurrency=6, until_idle=True)

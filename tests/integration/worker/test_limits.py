@@ -56,3 +56,32 @@ def test_an_idle_worker_begins_what_waited_as_soon_as_another_has_a_place_to_giv
     runs = [flow.start([1, 2, 3]) for _ in range(4)]
     assert {ended(run).status for run in runs} == {"completed"}
     assert gauge.most["limited"] == 1
+
+
+def test_the_commit_of_an_atomic_step_gives_up_its_place(make_flow, run_worker, gauge):
+    def probe():
+        with gauge.entered("limited"):
+            return 1
+
+    flow = make_flow(probe, step={"concurrency_limit": 1, "atomic": True})
+    runs = flow.bulk_start([{}] * 10)
+    for _ in range(2):
+        run_worker(flow, concurrency=3, poll_interval=600)
+    assert {ended(run).status for run in runs} == {"completed"}
+    assert gauge.most["limited"] == 1
+
+
+def test_failures_and_retries_take_and_give_up_places_like_others(make_flow, run_worker, gauge):
+    def each_probe(number, ctx):
+        with gauge.entered("limited"):
+            if ctx.attempt < 3:
+                raise ValueError(number)
+        return ctx.attempt
+
+    flow = make_flow(each_probe, max_attempts=3, base_delay=0, step={"concurrency_limit": 2})
+    run = flow.start(list(range(8)))
+    for _ in range(2):
+        run_worker(flow, concurrency=4)
+    found = ended(run)
+    assert (found.status, found.output) == ("completed", {"each_probe": [3] * 8})
+    assert gauge.most["limited"] == 2
