@@ -17,6 +17,7 @@ def missing(found: Capabilities) -> Iterator[Finding]:
         "NonRetryable and SkipStep: such a task is reported as failed, and retried while attempts are left. "
         "RetryAfter(count=False) costs an attempt.",
     )
+    yield _missing("limits", "Limits for all workers together (concurrency_limit): flows that use them are refused.")
     yield _missing("speed", "Claiming and reporting in sets: each task takes several round trips; workers poll.")
     yield _missing("models", "Reading the model StepTask, which has columns of our own; StepTaskRow has what is there.")
     if not found.has_conditions:
