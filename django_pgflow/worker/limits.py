@@ -41,6 +41,10 @@ class Limits:
                 self.reached = "max_memory"
         return self.reached
 
+    def room(self, wanted: int, in_hand: int) -> int:
+        """Return how many of the tasks that the process wants it may take, beyond those that it has."""
+        return max(0, min(wanted, self._max_tasks - self._executed - in_hand)) if self._max_tasks else wanted
+
     def _is_too_big(self) -> bool:
         now = time.monotonic()
         if now < self._check_at:

@@ -126,6 +126,11 @@ class Slots:
             *(finished.key for finished in (*self._finished, *self._reporting)),
         }
 
+    @property
+    def count(self) -> int:
+        """All tasks in hand."""
+        return len(self.in_hand()) + self.unreported
+
     def in_hand(self) -> list[Task]:
         """Return the tasks that are being executed, or wait for a slot."""
         suspects = [self._suspect] if self._suspect else []

@@ -211,7 +211,7 @@ class Worker:
     async def _serve(self) -> None:
         while True:
             self._wake.clear()
-            capacity = self._slots.room if self._accepting else 0
+            capacity = self.limits.room(self._slots.room, self._slots.count) if self._accepting else 0
             if self._slots.to_report or (capacity and not self._wakeups.seconds_left()):
                 await self._turn(capacity)
             elif not self._accepting and self._slots.empty:

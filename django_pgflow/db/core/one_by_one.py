@@ -17,6 +17,7 @@ from django_pgflow.db.records import (
     ExchangeRecord,
     HeartbeatRecord,
     HeldRecord,
+    LossRecord,
     ProgressReport,
     Record,
     Rooms,
@@ -256,6 +257,10 @@ class OneByOneCore(Core):
         raise self.not_supported("Exchanging tasks in one statement")
 
     # -- running handlers
+
+    def requeue_lost_tasks(self, worker_id: UUID) -> Query[LossRecord]:
+        """Refuse: ``requeue_stalled_tasks`` is what such cores have."""
+        raise self.not_supported("Finding lost workers")
 
     def extend_task(self, worker_id: UUID, task: ExchangeRecord, seconds: int) -> Query[None]:
         """Refuse: ``requeue_stalled_tasks`` asks only when a task began."""

@@ -19,6 +19,14 @@ def test_tasks_are_counted():
     assert counted.reached == "max_tasks"
 
 
+def test_no_more_tasks_are_taken_than_are_left():
+    counted = Limits(max_tasks=10)
+    counted.count(4)
+    assert [counted.room(wanted=9, in_hand=in_hand) for in_hand in (0, 5, 6, 7)] == [6, 1, 0, 0]
+    assert counted.room(wanted=2, in_hand=0) == 2
+    assert Limits().room(wanted=9, in_hand=1000) == 9
+
+
 def test_memory_is_compared_after_the_first_task():
     counted = Limits(max_memory=1)
     assert counted.count(0) == ""

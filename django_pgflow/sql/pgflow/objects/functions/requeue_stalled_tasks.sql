@@ -28,7 +28,7 @@ begin
     v_run_ids, v_step_slugs, v_task_indexes,
     forgiving => false,
     most_requeues => 3,
-    reason => 'Stalled: its worker fell silent, as it had three times before'
+    reason => 'Stalled: its worker fell silent, and the task had been given back three times before'
   );
 end;
 $$;
