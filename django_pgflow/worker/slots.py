@@ -129,7 +129,7 @@ class Slots:
     @property
     def count(self) -> int:
         """All tasks in hand."""
-        return len(self.in_hand()) + self.unreported
+        return len(self._running) + len(self._waiting) + (self._suspect is not None) + self.unreported
 
     def in_hand(self) -> list[Task]:
         """Return the tasks that are being executed, or wait for a slot."""

@@ -54,6 +54,18 @@ def test_a_long_task_does_not_keep_the_other_slots_empty(make_flow, run_worker):
     assert ended(run).status == "completed"
 
 
+def test_slow_tasks_after_quick_ones_are_not_claimed_and_given_back_again_and_again(make_flow, run_worker):
+    def each_probe(number):
+        if number >= 100:
+            time.sleep(4)
+
+    flow = make_flow(each_probe)
+    run = flow.start(list(range(104)))
+    run_worker(flow, concurrency=2, until_idle=True)
+    assert ended(run).status == "completed"
+    assert query("select max(attempts_count) <= 4 from pgflow.step_tasks where run_id = %s", run.pk) == [(True,)]
+
+
 def waits() -> bool:
     return bool(query("select 1 from django_pgflow.waiting_workers where flow_slug = 'greet'"))
 

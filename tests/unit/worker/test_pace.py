@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from django_pgflow.worker.pace import HORIZON, MEMORY, MOST, Pace
+from django_pgflow.worker.pace import HORIZON, MEMORY, MOST, STILLNESS, Pace
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def pace() -> Pace:
-    return Pace(slots=10)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def pace(clock: Clock) -> Pace:
+    return Pace(slots=10, clock=clock)
 
 
 def test_nothing_is_claimed_ahead_before_a_task_has_ended(pace):
@@ -44,3 +57,13 @@ def test_a_single_slow_task_does_not_stop_it(pace):
         pace.ended(0.0001)
     pace.ended(0.5)
     assert pace.ahead() > 0
+
+
+def test_nothing_is_claimed_ahead_while_nothing_ends(pace, clock):
+    """All slots may have got slow tasks after many quick ones: more would only wait, and be given back, for ever."""
+    pace.ended(0.0001)
+    assert pace.ahead() == MOST
+    clock.now += STILLNESS + 0.01
+    assert pace.ahead() == 0
+    pace.ended(0.0001)
+    assert pace.ahead() == MOST
