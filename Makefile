@@ -34,7 +34,7 @@ test: $(VENV)/.installed-dev ## run the tests (PG=16, DATABASE_URL=postgres://..
 .PHONY: test-16
 test-16: $(VENV)/.installed-dev ## run the tests that talk to a database on PostgreSQL 16
 	@env -u DATABASE_URL PG=16 $(BIN)/python -m pytest tests/sql tests/sql_plans tests/model tests/concurrency \
-	  tests/migrations tests/integration tests/conformance tests/acceptance $(ARGS)
+	  tests/migrations tests/integration tests/conformance $(ARGS)
 
 .PHONY: test-deep
 test-deep: $(VENV)/.installed-dev ## compare the SQL core with its model, on thousands of examples

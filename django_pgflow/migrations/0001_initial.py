@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
                 (
                     "requeued_count",
                     models.IntegerField(
-                        help_text="Times given back because a worker fell silent", verbose_name="requeued"
+                        help_text="Times given back because a worker was lost", verbose_name="requeued"
                     ),
                 ),
                 ("last_requeued_at", models.DateTimeField(null=True, verbose_name="last requeued at")),
@@ -424,7 +424,7 @@ class Migration(migrations.Migration):
                 (
                     "requeued_count",
                     models.IntegerField(
-                        help_text="Times given back because a worker fell silent", verbose_name="requeued"
+                        help_text="Times given back because a worker was lost", verbose_name="requeued"
                     ),
                 ),
                 ("last_requeued_at", models.DateTimeField(null=True, verbose_name="last requeued at")),

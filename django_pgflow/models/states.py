@@ -150,7 +150,7 @@ class StepTaskColumns(base.PgflowModel):
     started_at = models.DateTimeField(_("started at"), null=True)
     completed_at = models.DateTimeField(_("completed at"), null=True)
     failed_at = models.DateTimeField(_("failed at"), null=True)
-    requeued_count = models.IntegerField(_("requeued"), help_text=_("Times given back because a worker fell silent"))
+    requeued_count = models.IntegerField(_("requeued"), help_text=_("Times given back because a worker was lost"))
     last_requeued_at = models.DateTimeField(_("last requeued at"), null=True)
     permanently_stalled_at = models.DateTimeField(_("permanently stalled at"), null=True)
     input = models.JSONField(_("input"), null=True)
