@@ -51,6 +51,16 @@ class WorkerInfo:
     id: UUID
     name: str
 
+    @property
+    def host(self) -> str:
+        """The machine's name."""
+        return self.name.rpartition(":")[0]
+
+    @property
+    def pid(self) -> int:
+        """The process's number there."""
+        return int(self.name.rpartition(":")[2])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Message:

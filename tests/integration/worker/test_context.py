@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -32,6 +34,7 @@ def failed_attempts(run):
 
 def test_worker_and_message_are_named(make_flow, run_worker):
     def probe(ctx):
+        assert (ctx.worker.host, ctx.worker.pid) == (socket.gethostname(), os.getpid())
         return [str(ctx.worker.id), ctx.worker.name, ctx.message.queue, ctx.message.msg_id]
 
     flow = make_flow(probe)
