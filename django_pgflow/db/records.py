@@ -136,6 +136,17 @@ class TaskReport:
     error_class: str | None = None
     traceback: str | None = None
 
+    @classmethod
+    def released(cls, task: ExchangeRecord | HeldRecord) -> Self:
+        """Make the report that gives a task back."""
+        return cls(
+            run_id=task.run_id,
+            step_slug=task.step_slug,
+            task_index=task.task_index,
+            attempt=task.attempt,
+            outcome="released",
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rooms:

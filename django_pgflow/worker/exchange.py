@@ -14,7 +14,7 @@ import psycopg
 from django_pgflow import maintenance
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, HeldRecord, Rooms, TaskReport
+from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, Rooms, TaskReport
 from django_pgflow.worker import session
 from django_pgflow.worker.task import TaskKey, storable
 
@@ -59,14 +59,16 @@ class SourceBase:
     """What sources have in common.
 
     Args:
+        core: The functions.
         connection: A session of its own.
         worker_id: A registered worker.
         in_hand: Returns the tasks that are being executed or wait to be reported in a later call.
     """
 
     def __init__(
-        self, connection: session.Session, worker_id: UUID, in_hand: Callable[[], Collection[TaskKey]]
+        self, core: Core, connection: session.Session, worker_id: UUID, in_hand: Callable[[], Collection[TaskKey]]
     ) -> None:
+        self._core = core
         self._session = connection
         self._worker_id = worker_id
         self._in_hand = in_hand
@@ -81,7 +83,7 @@ class SourceBase:
         """Return the input of a run; None if it was deleted meanwhile."""
         while True:
             try:
-                found = await self._session.run(self._flow_input_query(run_id))
+                found = await self._session.run(self._core.flow_input(run_id))
                 return found[0] if found else None
             except session.ConnectionLost:
                 await self._session.connect()
@@ -94,29 +96,15 @@ class SourceBase:
             await self._session.connect()
             return True
 
-    def _flow_input_query(self, run_id: UUID) -> Query[Any]:
-        raise NotImplementedError
-
     def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
-        raise NotImplementedError
-
-    def _held_query(self, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
         raise NotImplementedError
 
     async def _unknown_claims(self, flow_slugs: Sequence[str], reports: Sequence[TaskReport]) -> list[TaskReport]:
         """Return reports that give back what was claimed for us by a statement whose answer never came."""
         known = {(report.run_id, report.step_slug, report.task_index) for report in reports} | set(self._in_hand())
-        held = await self._session.run(self._held_query(flow_slugs))
+        held = await self._session.run(self._core.held_tasks(self._worker_id, flow_slugs))
         return [
-            TaskReport(
-                run_id=task.run_id,
-                step_slug=task.step_slug,
-                task_index=task.task_index,
-                attempt=task.attempt,
-                outcome="released",
-            )
-            for task in held
-            if (task.run_id, task.step_slug, task.task_index) not in known
+            TaskReport.released(task) for task in held if (task.run_id, task.step_slug, task.task_index) not in known
         ]
 
     def _log_error(self, what: str, error: psycopg.Error) -> None:
@@ -146,8 +134,7 @@ class Exchange(SourceBase):
         *,
         listening: bool = True,
     ) -> None:
-        super().__init__(connection, worker_id, in_hand)
-        self._core = core
+        super().__init__(core, connection, worker_id, in_hand)
         self._listening = listening
         self._quiet: set[str] = set()  # flows for which the database surely does not have us as waiting
 
@@ -177,14 +164,8 @@ class Exchange(SourceBase):
                 self._log_error("Exchange failed", error)
                 await asyncio.sleep(next(pauses))
 
-    def _flow_input_query(self, run_id: UUID) -> Query[Any]:
-        return self._core.flow_input(run_id)
-
     def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
         return maintenance.has_work(flow_slugs)
-
-    def _held_query(self, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
-        return self._core.held_tasks(self._worker_id, flow_slugs)
 
     async def _run(
         self, flow_slugs: Sequence[str], capacity: int, reports: Sequence[TaskReport], rooms: Rooms = ANY_ROOM

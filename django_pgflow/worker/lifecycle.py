@@ -17,13 +17,11 @@ from django_pgflow import exceptions, maintenance
 from django_pgflow.__about__ import __version__
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.records import WorkerDetails
-from django_pgflow.worker import session, wakeup
+from django_pgflow.worker import control, session, wakeup
 from django_pgflow.worker.options import WorkerOptions
 
 logger = logging.getLogger(__name__)
 
-TICK = 1.0
-"""Seconds between two looks after the tasks in hand."""
 LOOKS = 4
 """Looks a second for lost workers, of all workers together."""
 SHORTEST_LOOK = 0.5
@@ -184,7 +182,7 @@ class Lifecycle:
 
     async def _tick(self) -> float:
         await self._on_tick(self._session)
-        return TICK
+        return control.TICK
 
     async def _look_for_lost_workers(self) -> float:
         (found,) = await self._session.run(self._core.requeue_lost_tasks(self._worker_id))

@@ -8,7 +8,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -16,7 +16,7 @@ import psycopg
 from django_pgflow.db.core.current import Core
 from django_pgflow.db.core.external import ExternalCore
 from django_pgflow.db.query import Query
-from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, HeldRecord, Rooms, TaskReport
+from django_pgflow.db.records import ANY_ROOM, ExchangeRecord, Rooms, TaskReport
 from django_pgflow.worker import session
 from django_pgflow.worker.exchange import TRANSIENT, Exchange, Source, SourceBase, log_dropped, unstorable
 from django_pgflow.worker.task import TaskKey
@@ -58,6 +58,8 @@ class Portable(SourceBase):
         in_hand: Returns the tasks that are being executed or wait to be reported in a later call.
     """
 
+    _core: ExternalCore
+
     def __init__(
         self,
         core: ExternalCore,
@@ -65,8 +67,7 @@ class Portable(SourceBase):
         worker_id: UUID,
         in_hand: Callable[[], Collection[TaskKey]],
     ) -> None:
-        super().__init__(connection, worker_id, in_hand)
-        self._core = core
+        super().__init__(core, connection, worker_id, in_hand)
         self._lost = False
 
     async def exchange(
@@ -81,14 +82,8 @@ class Portable(SourceBase):
             await self._let_go(flow_slugs, reports)
         return records + await self._claim_from_all(flow_slugs, capacity, rooms)
 
-    def _flow_input_query(self, run_id: UUID) -> Query[Any]:
-        return self._core.flow_input(run_id)
-
     def _has_work_query(self, flow_slugs: Sequence[str]) -> Query[bool]:
         return self._core.has_work(flow_slugs)
-
-    def _held_query(self, flow_slugs: Sequence[str]) -> Query[HeldRecord]:
-        return self._core.held_tasks(self._worker_id, flow_slugs)
 
     # -- reporting
 

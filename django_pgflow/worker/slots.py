@@ -165,15 +165,8 @@ class Slots:
 
     def release(self, record: ExchangeRecord | HeldRecord) -> None:
         """Give back a task that was claimed and will not begin here."""
-        report = TaskReport(
-            run_id=record.run_id,
-            step_slug=record.step_slug,
-            task_index=record.task_index,
-            attempt=record.attempt,
-            outcome="released",
-        )
         key = (record.run_id, record.step_slug, record.task_index)
-        self._finished.append(Finished(key=key, report=report))
+        self._finished.append(Finished(key=key, report=TaskReport.released(record)))
 
     def compare(self, held: Iterable[HeldRecord]) -> None:
         """Give back what the database thinks is here and is not, nor was the last time that it was asked."""
